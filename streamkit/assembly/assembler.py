@@ -1,0 +1,574 @@
+"""Deltas in, StreamChunks out.
+
+The rules of a stream that live here, and nowhere else:
+
+1. One `start` first, one terminal chunk last, an index without gaps.
+2. An answer is complete only on evidence: a finish reason, or a terminator that counts as proof.
+   Without it the end of the bytes is `truncated`; success that says nothing is `empty_response`.
+3. A run of content, of refusal or of reasoning is one part; each tool call is a part of its own.
+4. A tool call's `done` chunk comes when the call is whole, and only then are its arguments parsed.
+5. No text holds half a character.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, cast
+
+from streamkit.assembly.deltas import (
+    ContentDelta,
+    Delta,
+    FinishDelta,
+    IdentityDelta,
+    MetadataDelta,
+    NoticeDelta,
+    ReasoningDelta,
+    TerminatorDelta,
+    ToolCallDelta,
+    ToolResultDelta,
+    UsageDelta,
+)
+from streamkit.assembly.tool_calls import OpenCall, parse_arguments
+from streamkit.assembly.unicode import is_whole, mended, split_trailing_half
+from streamkit.chunks import (
+    Attempt,
+    ContentChunk,
+    EndChunk,
+    ErrorChunk,
+    ErrorInfo,
+    FinishReason,
+    InvalidArguments,
+    NoticeChunk,
+    ReasoningChunk,
+    StartChunk,
+    StreamChunk,
+    ToolCallChunk,
+    ToolResultChunk,
+    Usage,
+    UsageChunk,
+)
+from streamkit.errors import ProviderError
+from streamkit.redaction import MAX_MESSAGE, Redactor
+
+_REASONS: Final = frozenset(
+    {"stop", "length", "tool_calls", "content_filter", "cancelled", "other"}
+)
+# Reasons that explain an answer without any content.
+_EXPLAINING: Final = frozenset({"length", "content_filter"})
+
+
+class Assembler:
+    """Makes the chunks of one stream out of deltas; holds all state that spans them.
+
+    Args:
+        provider: The provider's name, also the name of its metadata.
+        model: The model that was asked.
+        stream_id: The stream's id, put on every chunk.
+        new_id: Makes a unique id from a prefix.
+        redactor: Hides the secrets of the request.
+        request_id: The caller's own id.
+        conversation_id: The conversation that the request belongs to.
+        first_index: The index of the first chunk.
+        first_part: The number of the first part.
+    """
+
+    def __init__(
+        self,
+        *,
+        provider: str,
+        model: str,
+        stream_id: str,
+        new_id: Callable[[str], str],
+        redactor: Redactor,
+        request_id: str | None = None,
+        conversation_id: str | None = None,
+        first_index: int = 0,
+        first_part: int = 0,
+    ) -> None:
+        self._provider = provider
+        self._model = model
+        self._stream_id = stream_id
+        self._new_id = new_id
+        self._redactor = redactor
+        self._request_id = request_id
+        self._conversation_id = conversation_id
+        self._index = first_index
+        self._next_part = first_part
+
+        self._run: object = None  # the kind of the open run, or None between runs
+        self._part = first_part
+        self._held = ""  # half a character, waiting for the other half
+        self._calls: dict[object, OpenCall] = {}
+        self._call_ids: set[str] = set()
+        self._usage: Usage | None = None
+        self._metadata: dict[str, Any] = {}
+        self._identity = IdentityDelta()
+        self._finish: FinishDelta | None = None
+        self._has_evidence = False
+
+        self._attempts: list[Attempt] = []
+        self._attempt_began_ms = 0
+        self._status: int | None = None
+        self._service_request_id: str | None = None
+        self._first_request_ms: int | None = None
+        self._first_content_ms: int | None = None
+
+        #: The wire's end marker was seen: nothing of the answer follows.
+        self.is_terminated = False
+        #: The terminal chunk was made.
+        self.is_over = False
+
+        self._handlers: dict[type, Callable[[Any, int, list[StreamChunk]], None]] = {
+            ContentDelta: self._on_content,
+            ReasoningDelta: self._on_reasoning,
+            ToolCallDelta: self._on_tool_call,
+            ToolResultDelta: self._on_tool_result,
+            UsageDelta: self._on_usage,
+            MetadataDelta: self._on_metadata,
+            IdentityDelta: self._on_identity,
+            NoticeDelta: self._on_notice,
+            FinishDelta: self._on_finish,
+            TerminatorDelta: self._on_terminator,
+        }
+
+    # What the flow calls.
+
+    @property
+    def has_evidence(self) -> bool:
+        """Whether the answer is known to be complete."""
+        return self._has_evidence
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether anything of an answer was shown."""
+        return self._first_content_ms is not None
+
+    def start(self) -> StartChunk:
+        """The first chunk."""
+        return StartChunk(
+            stream_id=self._stream_id,
+            index=self._take_index(),
+            provider=self._provider,
+            model=self._model,
+            request_id=self._request_id,
+            conversation_id=self._conversation_id,
+        )
+
+    def begin_attempt(self, elapsed_ms: int) -> None:
+        """A request is about to be made."""
+        self._attempt_began_ms = elapsed_ms
+        self._status = None
+        self._service_request_id = None
+        if self._first_request_ms is None:
+            self._first_request_ms = elapsed_ms
+
+    def answered(self, status: int, request_id: str | None) -> None:
+        """The service's status and its id of the request are known."""
+        self._status = status
+        self._service_request_id = request_id
+
+    def feed(self, deltas: Iterable[Delta], elapsed_ms: int, out: list[StreamChunk]) -> None:
+        """Appends to `out` the chunks that the deltas make.
+
+        Raises:
+            ProviderError: The deltas break a rule (`protocol`); the chunks before it are in `out`.
+        """
+        handlers = self._handlers
+        for delta in deltas:
+            handlers[type(delta)](delta, elapsed_ms, out)
+            if self.is_terminated:
+                break  # nothing behind the end marker belongs to the answer
+
+    def complete(self, elapsed_ms: int, out: list[StreamChunk], *, detail: str = "") -> None:
+        """The bytes ended: appends `end` if that is proven, else the error that it is.
+
+        Args:
+            elapsed_ms: Milliseconds since the first `next`.
+            out: Where the chunks go.
+            detail: How the bytes ended, for developers.
+        """
+        if not self._has_evidence:
+            message = "The answer stopped before its end: the service sent no end marker."
+            self.fail(ProviderError("truncated", message, detail=detail or None), elapsed_ms, out)
+            return
+        reason = self._finish_reason()
+        try:
+            self._release_half(elapsed_ms, out)
+            self._close_calls(elapsed_ms, out)
+        except ProviderError as error:
+            self.fail(error, elapsed_ms, out)
+            return
+        if not self.has_spoken and reason not in _EXPLAINING:
+            message = "The service answered with success, but the answer is empty."
+            self.fail(ProviderError("empty_response", message), elapsed_ms, out)
+            return
+        self._finish_with(reason, "ok", elapsed_ms, out)
+
+    def cancel(self, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        """The caller stopped the stream: appends `end` with `cancelled`."""
+        self._release_half(elapsed_ms, out)
+        self._finish_with("cancelled", "cancelled", elapsed_ms, out)
+
+    def fail(self, error: ProviderError, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        """Appends the terminal `error`; what was said before stays."""
+        if self.is_over:
+            return
+        self._release_half(elapsed_ms, out)
+        self._record_attempt(error.kind, elapsed_ms)
+        self._send_usage(elapsed_ms, out)
+        out.append(
+            ErrorChunk(
+                stream_id=self._stream_id,
+                index=self._take_index(),
+                elapsed_ms=elapsed_ms,
+                metadata=self._named_metadata(self._metadata),
+                error=self.error_info(error),
+                partial=self.has_spoken,
+                usage=self._usage,
+                attempts=tuple(self._attempts),
+                ttfc_ms=self._ttfc_ms(),
+            )
+        )
+        self.is_over = True
+
+    def error_info(self, error: ProviderError) -> ErrorInfo:
+        """The error as the schema shows it: redacted, cut, with the request's own facts."""
+        hide = self._redactor.text
+        message = " ".join(error.message.split()) or f"The request failed ({error.kind})."
+        status = error.status if error.status is not None else self._status
+        request_id = error.request_id or self._service_request_id
+        optional = {
+            "detail": error.detail,
+            "provider_code": error.provider_code,
+            "request_id": request_id,
+            "evidence": error.evidence,
+        }
+        return ErrorInfo(
+            kind=error.kind,
+            message=hide(message, MAX_MESSAGE),
+            retryable=error.retryable,
+            retry_after_s=error.retry_after_s,
+            status=status,
+            provider=self._provider,
+            model=self._model,
+            **{name: hide(value) if value else None for name, value in optional.items()},
+        )
+
+    # One handler for each kind of delta.
+
+    def _on_content(self, delta: ContentDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        refusal = delta.refusal
+        run = "refusal" if refusal else "content"
+        text = delta.text
+        if self._run is not run:
+            self._begin_run(run, elapsed_ms, out)
+        if self._held or not text.isascii():
+            text = self._whole_text(text)
+        if not text:
+            return
+        if self._finish is not None:
+            raise self._spoke_after_finish()
+        if self._first_content_ms is None:
+            self._first_content_ms = elapsed_ms
+        index = self._index
+        self._index = index + 1
+        metadata = delta.metadata
+        out.append(
+            ContentChunk(
+                stream_id=self._stream_id,
+                index=index,
+                part=self._part,
+                elapsed_ms=elapsed_ms,
+                content=text,
+                refusal=refusal,
+                metadata=None if metadata is None else self._named_metadata(metadata),
+            )
+        )
+
+    def _on_reasoning(self, delta: ReasoningDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        if self._run != "reasoning":
+            self._begin_run("reasoning", elapsed_ms, out)
+        text = delta.text
+        if self._held or not text.isascii():
+            text = self._whole_text(text)
+        if not (text or delta.redacted or delta.metadata):
+            return
+        self._speak(elapsed_ms)
+        out.append(
+            ReasoningChunk(
+                stream_id=self._stream_id,
+                index=self._take_index(),
+                part=self._part,
+                elapsed_ms=elapsed_ms,
+                content=text,
+                redacted=delta.redacted,
+                metadata=self._named_metadata(delta.metadata),
+            )
+        )
+
+    def _on_tool_call(self, delta: ToolCallDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        call = self._calls.get(delta.key)
+        if call is None:
+            self._begin_run(None, elapsed_ms, out)
+            call = self._calls[delta.key] = OpenCall(self._take_part())
+        elif self._run is not call:
+            self._begin_run(None, elapsed_ms, out)
+        self._run = call
+        if call.done:
+            raise ProviderError("protocol", "The service sent more of a tool call that was whole.")
+        call.free_text = call.free_text or delta.free_text
+        call.executed_by = delta.executed_by
+        call.name = call.name or delta.name
+        if call.call_id is None and delta.call_id is not None:
+            call.call_id = self._unique_call_id(delta.call_id)
+        text = delta.arguments
+        if self._held or not text.isascii():
+            text = self._whole_text(text)
+        call.unsent += text
+        if call.name is not None and (call.unsent or not call.announced or delta.metadata):
+            self._send_call(call, elapsed_ms, out, self._named_metadata(delta.metadata))
+        if delta.done:
+            self._close_call(call, elapsed_ms, out)
+
+    def _on_tool_result(
+        self, delta: ToolResultDelta, elapsed_ms: int, out: list[StreamChunk]
+    ) -> None:
+        self._begin_run(None, elapsed_ms, out)
+        self._speak(elapsed_ms)
+        out.append(
+            ToolResultChunk(
+                stream_id=self._stream_id,
+                index=self._take_index(),
+                part=self._take_part(),
+                elapsed_ms=elapsed_ms,
+                call_id=delta.call_id,
+                name=delta.name,
+                output=delta.output,
+                is_error=delta.is_error,
+                executed_by="provider",
+            )
+        )
+
+    def _on_usage(self, delta: UsageDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        self._usage = delta.usage
+        if delta.wire:
+            self._metadata["usage"] = delta.wire
+
+    def _on_metadata(self, delta: MetadataDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        for name, value in delta.values.items():
+            known = self._metadata.get(name)
+            if isinstance(known, list) and isinstance(value, list):
+                value = [*known, *value]
+            self._metadata[name] = value
+
+    def _on_identity(self, delta: IdentityDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        known = self._identity
+        self._identity = IdentityDelta(
+            known.response_id or delta.response_id, known.model or delta.model
+        )
+
+    def _on_notice(self, delta: NoticeDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        out.append(
+            NoticeChunk(
+                stream_id=self._stream_id,
+                index=self._take_index(),
+                elapsed_ms=elapsed_ms,
+                code=delta.code,
+                message=self._redactor.text(delta.message, MAX_MESSAGE),
+            )
+        )
+
+    def _on_finish(self, delta: FinishDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        if delta.reason not in _REASONS:
+            raise ProviderError("plugin", f"The provider gave {delta.reason!r} as finish reason.")
+        self._release_half(elapsed_ms, out)
+        self._finish = delta
+        self._has_evidence = True
+
+    def _on_terminator(
+        self, delta: TerminatorDelta, elapsed_ms: int, out: list[StreamChunk]
+    ) -> None:
+        self.is_terminated = True
+        self._has_evidence = self._has_evidence or delta.evidence
+
+    # Runs, parts and indexes.
+
+    def _take_index(self) -> int:
+        index = self._index
+        self._index = index + 1
+        return index
+
+    def _take_part(self) -> int:
+        part = self._next_part
+        self._next_part = part + 1
+        return part
+
+    def _begin_run(self, run: object, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        """Ends the open run; a named run takes the next part, `None` leaves that to the caller."""
+        self._release_half(elapsed_ms, out)
+        self._run = run
+        if run is not None:
+            self._part = self._take_part()
+
+    def _speak(self, elapsed_ms: int) -> None:
+        if self._finish is not None:
+            raise self._spoke_after_finish()
+        if self._first_content_ms is None:
+            self._first_content_ms = elapsed_ms
+
+    @staticmethod
+    def _spoke_after_finish() -> ProviderError:
+        return ProviderError("protocol", "More of the answer came after its finish reason.")
+
+    # Half characters.
+
+    def _whole_text(self, text: str) -> str:
+        text, self._held = self._held + text, ""
+        if is_whole(text):
+            return text
+        text, self._held = split_trailing_half(text)
+        return mended(text)
+
+    def _release_half(self, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        """The other half never came: U+FFFD stands for the one that did."""
+        if not self._held:
+            return
+        run, self._held = self._run, ""
+        if isinstance(run, OpenCall):
+            run.unsent += "\ufffd"
+            if run.name is not None:
+                self._send_call(run, elapsed_ms, out, None)
+        elif run == "reasoning":
+            self._on_reasoning(ReasoningDelta("\ufffd"), elapsed_ms, out)
+        else:
+            self._on_content(ContentDelta("\ufffd", run == "refusal"), elapsed_ms, out)
+
+    # Tool calls.
+
+    def _unique_call_id(self, call_id: str) -> str:
+        # Two calls of one answer with one id could not be told apart by their results.
+        if call_id in self._call_ids:
+            call_id = self._new_id("call")
+        self._call_ids.add(call_id)
+        return call_id
+
+    def _send_call(
+        self, call: OpenCall, elapsed_ms: int, out: list[StreamChunk], metadata: Any
+    ) -> None:
+        self._speak(elapsed_ms)
+        if call.call_id is None:
+            call.call_id = self._unique_call_id(self._new_id("call"))
+        out.append(
+            ToolCallChunk(
+                stream_id=self._stream_id,
+                index=self._take_index(),
+                part=call.part,
+                elapsed_ms=elapsed_ms,
+                metadata=metadata,
+                call_id=call.call_id,
+                name=call.name or "",
+                arguments_delta=call.unsent,
+                executed_by=call.executed_by,
+            )
+        )
+        call.announced = True
+        call.text.append(call.unsent)
+        call.unsent = ""
+
+    def _close_calls(self, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        for call in self._calls.values():
+            if not call.done:
+                self._close_call(call, elapsed_ms, out)
+
+    def _close_call(self, call: OpenCall, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        if not call.announced or call.call_id is None:
+            raise ProviderError("protocol", "The service sent a tool call without a name.")
+        text = "".join(call.text)
+        call.done = True
+        call.text.clear()
+        result = None if call.free_text else parse_arguments(text)
+        invalid = result if isinstance(result, InvalidArguments) else None
+        out.append(
+            ToolCallChunk(
+                stream_id=self._stream_id,
+                index=self._take_index(),
+                part=call.part,
+                elapsed_ms=elapsed_ms,
+                call_id=call.call_id,
+                name=call.name or "",
+                done=True,
+                arguments=result if isinstance(result, dict) else None,
+                input=text if call.free_text else None,
+                invalid=invalid,
+                executed_by=call.executed_by,
+            )
+        )
+
+    # The end.
+
+    def _finish_reason(self) -> FinishReason:
+        reason = self._finish.reason if self._finish is not None else "other"
+        # A forced call ends with `stop` at OpenAI, and relays send no reason at all: the calls
+        # themselves say more than the word.
+        if reason in {"stop", "other"} and any(
+            call.executed_by == "caller" for call in self._calls.values()
+        ):
+            reason = "tool_calls"
+        return cast(FinishReason, reason)
+
+    def _finish_with(
+        self, reason: FinishReason, outcome: str, elapsed_ms: int, out: list[StreamChunk]
+    ) -> None:
+        if self.is_over:
+            return
+        if self._first_request_ms is not None:
+            self._record_attempt(outcome, elapsed_ms)
+        self._send_usage(elapsed_ms, out)
+        out.append(
+            EndChunk(
+                stream_id=self._stream_id,
+                index=self._take_index(),
+                elapsed_ms=elapsed_ms,
+                metadata=self._named_metadata(self._metadata),
+                finish_reason=reason,
+                raw_finish_reason=self._finish.raw if self._finish is not None else None,
+                model=self._identity.model,
+                response_id=self._identity.response_id,
+                usage=self._usage,
+                attempts=tuple(self._attempts),
+                ttfc_ms=self._ttfc_ms(),
+            )
+        )
+        self.is_over = True
+
+    def _send_usage(self, elapsed_ms: int, out: list[StreamChunk]) -> None:
+        if self._usage is not None:
+            out.append(
+                UsageChunk(
+                    stream_id=self._stream_id,
+                    index=self._take_index(),
+                    elapsed_ms=elapsed_ms,
+                    usage=self._usage,
+                )
+            )
+
+    def _record_attempt(self, outcome: str, elapsed_ms: int) -> None:
+        if self._first_request_ms is None:
+            return
+        request_id = self._service_request_id
+        self._attempts.append(
+            Attempt(
+                provider=self._provider,
+                model=self._model,
+                outcome=outcome,
+                status=self._status,
+                request_id=self._redactor.text(request_id) if request_id else None,
+                duration_ms=max(0, elapsed_ms - self._attempt_began_ms),
+            )
+        )
+
+    def _ttfc_ms(self) -> int | None:
+        if self._first_content_ms is None or self._first_request_ms is None:
+            return None
+        return max(0, self._first_content_ms - self._first_request_ms)
+
+    def _named_metadata(self, values: dict[str, Any] | None) -> dict[str, Any] | None:
+        return {self._provider: values} if values else None

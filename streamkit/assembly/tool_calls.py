@@ -1,0 +1,59 @@
+"""The tool calls of one answer while they stream: ids, names, and whether the arguments parse."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic_core import from_json
+
+from streamkit.assembly.unicode import mended_value
+from streamkit.chunks import InvalidArguments
+
+
+@dataclass(slots=True)
+class OpenCall:
+    """One tool call that has begun.
+
+    Attributes:
+        unsent: Arguments that came before the name; they wait for it.
+    """
+
+    part: int
+    call_id: str | None = None
+    name: str | None = None
+    text: list[str] = field(default_factory=list)
+    unsent: str = ""
+    announced: bool = False
+    free_text: bool = False
+    done: bool = False
+    executed_by: Literal["caller", "provider"] = "caller"
+
+
+def parse_arguments(text: str) -> dict[str, Any] | InvalidArguments:
+    """Reads the arguments of a whole call: an object, or why it is none.
+
+    No text at all means no arguments: services write it for tools that take none.
+    """
+    if not text.strip():
+        return {}
+    try:
+        value = _read(text)
+    except (ValueError, RecursionError) as error:
+        return InvalidArguments(text=text, reason=f"not valid JSON: {error}")
+    if not isinstance(value, dict):
+        return InvalidArguments(text=text, reason=f"a JSON {type(value).__name__}, not an object")
+    return value
+
+
+def _read(text: str) -> Any:
+    try:
+        return from_json(text, allow_inf_nan=False)
+    except ValueError:
+        # The fast parser refuses escapes of half a character, which JSON allows.
+        if "\\u" not in text:
+            raise
+        return mended_value(json.loads(text, parse_constant=_refuse_constant))
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"JSON knows no {word}")

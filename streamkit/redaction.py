@@ -1,0 +1,87 @@
+"""What must not be shown, and how it is hidden.
+
+A `Redactor` knows every secret of one request by value, and the shapes in which services repeat
+keys and account ids by pattern. Everything that leaves the core as prose passes through one.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+HIDDEN: Final = "[redacted]"
+
+MAX_MESSAGE: Final = 500
+MAX_DETAIL: Final = 4000
+
+# Shapes of keys and account ids as services repeat them in their messages: OpenAI's and its
+# followers' `sk-…`, Groq's `gsk_…`, xAI's `xai-…`, Google's `AIza…`, Moonshot's `org-…<ak-…>`,
+# OpenRouter's `user_…`, and whatever stands behind `Bearer` or before an `@` in an address.
+_SHAPES: Final = re.compile(
+    r"""(?:
+        \b(?:sk|gsk|xai|ak|pk|rk|org|proj)[-_][A-Za-z0-9*_.\-]{8,}
+      | \bAIza[A-Za-z0-9_\-]{20,}
+      | \buser_[A-Za-z0-9]{12,}
+      | (?<=Bearer\s)[^\s"'<>]{4,}
+      | (?<=://)[^\s/@"'<>]+(?=@)
+    )""",
+    re.VERBOSE,
+)
+
+_SENSITIVE_HEADERS: Final = frozenset(
+    {
+        "api-key",
+        "authorization",
+        "cookie",
+        "proxy-authorization",
+        "set-cookie",
+        "x-api-key",
+        "x-goog-api-key",
+    }
+)
+
+
+class Redactor:
+    """Hides the secrets of one request in any text.
+
+    Args:
+        secrets: The secrets by value; empty ones are ignored.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets: list[str] = []
+        self.learn(secrets)
+
+    def __repr__(self) -> str:
+        return f"Redactor({len(self._secrets)} secrets)"
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Adds secrets to hide; empty ones are ignored."""
+        known = {*self._secrets, *(secret for secret in secrets if secret)}
+        # Longest first: a secret may contain another one.
+        self._secrets = sorted(known, key=len, reverse=True)
+
+    def text(self, text: str, limit: int = MAX_DETAIL) -> str:
+        """The text without secrets, cut to `limit` characters."""
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        text = _SHAPES.sub(HIDDEN, text)
+        return text if len(text) <= limit else text[: limit - 1] + "…"
+
+    def value(self, value: Any) -> Any:
+        """A JSON value with every string in it redacted."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self.value(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(item) for item in value]
+        return value
+
+
+def secret_headers(headers: Mapping[str, str]) -> list[str]:
+    """The secrets that request headers carry: whole values, and what stands behind `Bearer`."""
+    found: list[str] = []
+    for name, value in headers.items():
+        if name.lower() in _SENSITIVE_HEADERS:
+            found += [value, value.rpartition(" ")[2]]
+    return found

@@ -1,0 +1,186 @@
+"""What a model is asked: messages, tools and settings, for no provider in particular."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from streamkit.errors import ConfigurationError
+from streamkit.messages import Message, MessageInput, Tool, schema_problem
+
+__all__ = ["ChatRequest", "OutputSchema", "ToolChoice", "build_request"]
+
+ToolChoice: TypeAlias = Literal["auto", "none", "required"] | str
+
+
+class OutputSchema(BaseModel):
+    """The JSON schema that an answer must follow.
+
+    Attributes:
+        name: A name for the schema, for services that want one.
+        definition: The JSON schema.
+        strict: Ask the service to enforce it, where it can.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(default="answer", pattern=r"^[A-Za-z0-9_\-]{1,64}$")
+    definition: dict[str, Any]
+    strict: bool = True
+
+    @field_validator("definition")
+    @classmethod
+    def _is_a_schema(cls, value: dict[str, Any]) -> dict[str, Any]:
+        problem = schema_problem(value)
+        if problem is not None:
+            raise ValueError(problem)
+        return value
+
+
+class ChatRequest(BaseModel):
+    """One request to a model; frozen, made by `Model.stream()` and read by providers.
+
+    A setting that is `None` is not sent: the service's own default holds.
+
+    Attributes:
+        model: The model's name as the service knows it.
+        messages: The conversation, at least one message.
+        stream: Which of the two calls is wanted: streamed, or the same answer in one piece.
+        tools: Tools that the model may call.
+        tool_choice: `auto`, `none`, `required`, or the name of the tool to call.
+        parallel_tool_calls: Whether several calls in one answer are allowed.
+        output_schema: The JSON schema that the answer must follow.
+        temperature: Sampling temperature.
+        top_p: Nucleus sampling.
+        max_tokens: The most tokens that the answer may have, reasoning included.
+        stop: Texts at which the answer stops.
+        seed: For repeatable answers, where a service offers them.
+        reasoning_effort: How long the model should think, in the service's own words.
+        logprobs: How many alternatives to tell for each token; they ride in the chunks' metadata.
+        extra: Settings of one provider, sent to it as they are.
+        request_id: The caller's own id; it stands in the `start` chunk.
+        conversation_id: The conversation that the request belongs to, likewise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(min_length=1)
+    messages: tuple[Message, ...] = Field(min_length=1)
+    stream: bool = True
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    output_schema: OutputSchema | None = None
+    temperature: float | None = Field(default=None, ge=0)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    reasoning_effort: str | None = None
+    logprobs: int | None = Field(default=None, ge=0)
+    extra: dict[str, Any] = Field(default_factory=dict)
+    request_id: str | None = None
+    conversation_id: str | None = None
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _stop_from_text(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("output_schema", mode="before")
+    @classmethod
+    def _schema_from_definition(cls, value: object) -> object:
+        if isinstance(value, type) and issubclass(value, BaseModel):
+            return OutputSchema(name=value.__name__, definition=value.model_json_schema())
+        if isinstance(value, Mapping) and "definition" not in value:
+            return OutputSchema(definition=dict(value))
+        return value
+
+    @model_validator(mode="after")
+    def _tool_settings_fit(self) -> Self:
+        names = [tool.name for tool in self.tools]
+        if len(set(names)) != len(names):
+            raise ValueError("two tools have the same name")
+        choice = self.tool_choice
+        if choice is not None and not names:
+            raise ValueError("`tool_choice` needs `tools`")
+        if choice is not None and choice not in {"auto", "none", "required", *names}:
+            raise ValueError(f"`tool_choice` names no tool of the request: {choice!r}")
+        return self
+
+
+def build_request(
+    model: str,
+    messages: MessageInput,
+    *,
+    system: str | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> ChatRequest:
+    """Makes a request from what a caller wrote.
+
+    Args:
+        model: The model's name as the service knows it.
+        messages: A text, a message, or several messages; dicts are read as messages.
+        system: A system message to put first.
+        defaults: Settings that hold where `settings` says nothing.
+        settings: Fields of `ChatRequest`.
+
+    Raises:
+        ConfigurationError: Something is wrong with them; the message says what.
+    """
+    merged = {**(defaults or {}), **settings}
+    if merged.pop("n", None) not in {None, 1}:
+        raise ConfigurationError("A stream is one answer: `n` can only be 1. Make several streams.")
+    collected = _messages(messages)
+    if not collected:
+        raise ConfigurationError("There are no messages: give a text or at least one message.")
+    if system is not None:
+        collected = (Message.system(system), *collected)
+    try:
+        return ChatRequest(model=model, messages=collected, **merged)
+    except ValidationError as error:
+        raise ConfigurationError(_in_words(error)) from None
+    except TypeError as error:
+        raise ConfigurationError(f"The request cannot be read: {error}.") from error
+
+
+def _messages(given: MessageInput) -> tuple[Message, ...]:
+    if isinstance(given, str):
+        if not given.strip():
+            raise ConfigurationError("The message is empty.")
+        return (Message.user(given),)
+    items = given if isinstance(given, Sequence) else (given,)
+    return tuple(_message(item, position) for position, item in enumerate(items))
+
+
+def _message(item: object, position: int) -> Message:
+    if isinstance(item, Message):
+        return item
+    if not isinstance(item, Mapping):
+        raise ConfigurationError(
+            f"Message {position} is {type(item).__name__}; give a Message, or a dict with "
+            "`role` and `parts`."
+        )
+    fields = dict(item)
+    if "content" in fields and "parts" not in fields:
+        # The field's usual spelling elsewhere: read it, so that a first try works.
+        fields["parts"] = fields.pop("content")
+    try:
+        return Message.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigurationError(f"Message {position}: {_in_words(error)}") from None
+
+
+def _in_words(error: ValidationError) -> str:
+    """The problems without the values: those may be private."""
+    problems = []
+    for problem in error.errors(include_input=False, include_url=False):
+        place = ".".join(str(step) for step in problem["loc"])
+        text = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            text = "there is no such setting; a provider's own settings go into `extra`"
+        problems.append(f"`{place}`: {text}" if place else text)
+    return "; ".join(problems) + "."

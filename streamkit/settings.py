@@ -1,0 +1,189 @@
+"""Where a setting comes from: an argument, the environment, or the provider's default.
+
+An empty environment variable is unset. A key is checked once, where it enters, and never shown:
+not in a message, not in a repr.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from streamkit.errors import ConfigurationError
+from streamkit.plugin import ProviderSpec
+
+KeySource: TypeAlias = SecretStr | Callable[[], "str | SecretStr"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeouts:
+    """How long a stream waits, in seconds; `None` waits without a limit.
+
+    Attributes:
+        connect: For a connection: name look-up, TCP and TLS.
+        first_content: From the request to the first content, reasoning or tool call. Reasoning
+            models may be silent for minutes.
+        idle: Between two pieces of content. Keep-alives do not count as content.
+        total: Wall time of the whole stream, from the first request.
+    """
+
+    connect: float | None = 10.0
+    first_content: float | None = 300.0
+    idle: float | None = 120.0
+    total: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("connect", "first_content", "idle", "total"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int | float) and value > 0):
+                raise ConfigurationError(
+                    f"The timeout `{name}` must be seconds above 0, or None for no limit."
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderSettings:
+    """What a provider is made with.
+
+    Attributes:
+        provider: The provider's name.
+        base_url: The service's address, without a slash at its end.
+        api_key: The key, or what gives it for each request.
+        options: The provider's own settings, by name.
+        sources: Where each setting came from, such as `environment OPENAI_API_KEY`.
+    """
+
+    provider: str
+    base_url: str = ""
+    api_key: KeySource | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def reveal_key(self) -> str | None:
+        """The key's text for one request; a callable is asked each time.
+
+        Raises:
+            ConfigurationError: The callable gave no usable key.
+        """
+        if self.api_key is None:
+            return None
+        if isinstance(self.api_key, SecretStr):
+            return self.api_key.get_secret_value()
+        return checked_key(self.api_key(), self.provider, "the callable").get_secret_value()
+
+
+def checked_key(key: "str | SecretStr", provider: str, source: str) -> SecretStr:
+    """Refuses a key that cannot be one, without showing it.
+
+    Raises:
+        ConfigurationError: The key is empty, no text, or holds characters that no header can carry.
+    """
+    text = key.get_secret_value() if isinstance(key, SecretStr) else key
+    where = f"The API key for `{provider}` from {source}"
+    if not isinstance(text, str):
+        raise ConfigurationError(f"{where} must be text, not {type(text).__name__}.")
+    if not text.strip():
+        raise ConfigurationError(f"{where} is empty.")
+    if "\n" in text or "\r" in text:
+        raise ConfigurationError(
+            f"{where} contains a line break, perhaps from the end of a file. Strip it first."
+        )
+    if not all("!" <= character <= "~" for character in text):
+        raise ConfigurationError(
+            f"{where} contains a space, a control character or one outside ASCII; "
+            "no HTTP header can carry it."
+        )
+    return SecretStr(text)
+
+
+def checked_base_url(url: str, provider: str, source: str) -> str:
+    """Refuses an address that no request could go to.
+
+    Raises:
+        ConfigurationError: It is no http or https address with a host, or it holds a query.
+    """
+    where = f"The base URL for `{provider}` from {source}"
+    try:
+        parts = urlsplit(url.strip())
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise ConfigurationError(f"{where} is not a valid URL.") from None
+    if parts.scheme not in {"http", "https"} or not has_host:
+        raise ConfigurationError(
+            f"{where} must start with http:// or https:// and name a host, "
+            "such as https://api.example.com/v1."
+        )
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"{where} must not hold a query or a fragment.")
+    if any(ord(character) <= 32 for character in url.strip()):
+        raise ConfigurationError(f"{where} contains a space or a control character.")
+    return url.strip().rstrip("/")
+
+
+_UNSET: Final = object()
+
+
+def resolve_settings(
+    spec: ProviderSpec,
+    *,
+    api_key: "KeySource | str | None" = None,
+    base_url: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> ProviderSettings:
+    """Collects a provider's settings: argument first, then environment, then default.
+
+    Raises:
+        ConfigurationError: A needed key is missing, a setting is malformed or unknown.
+    """
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for name, value in {"api_key": api_key, "base_url": base_url, **(options or {})}.items():
+        if value is not None:
+            values[name], sources[name] = value, "the argument"
+    environment = os.environ if environment is None else environment
+    for variable in spec.env:
+        if variable.setting not in values and environment.get(variable.name, "").strip():
+            values[variable.setting] = environment[variable.name]
+            sources[variable.setting] = f"the environment variable {variable.name}"
+    key = _key(spec, values.pop("api_key", None), sources)
+    url = values.pop("base_url", _UNSET)
+    if url is _UNSET:
+        url, sources["base_url"] = spec.base_url, "the provider's default"
+    elif not isinstance(url, str):
+        raise ConfigurationError(f"The base URL for `{spec.name}` must be text.")
+    _refuse_unknown(spec, values)
+    if url:
+        url = checked_base_url(url, spec.name, sources["base_url"])
+    return ProviderSettings(
+        provider=spec.name, base_url=url, api_key=key, options=values, sources=sources
+    )
+
+
+def _key(
+    spec: ProviderSpec, given: "KeySource | str | None", sources: Mapping[str, str]
+) -> KeySource | None:
+    if given is None:
+        if not spec.needs_key:
+            return None
+        variables = " or ".join(each.name for each in spec.env if each.setting == "api_key")
+        hint = f" or set {variables}" if variables else ""
+        raise ConfigurationError(
+            f"`{spec.name}` needs an API key. Pass api_key=…{hint} (an empty variable is unset)."
+        )
+    if callable(given) and not isinstance(given, SecretStr):
+        return given
+    return checked_key(given, spec.name, sources["api_key"])
+
+
+def _refuse_unknown(spec: ProviderSpec, values: Mapping[str, Any]) -> None:
+    known = {*spec.options, *(variable.setting for variable in spec.env)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        allowed = ", ".join(sorted(known | {"api_key", "base_url"}))
+        raise ConfigurationError(
+            f"`{spec.name}` has no setting {', '.join(map(repr, unknown))}. It takes: {allowed}."
+        )
