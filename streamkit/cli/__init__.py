@@ -1,0 +1,3 @@
+"""The command `streamkit`."""
+
+from streamkit.cli.main import main as main

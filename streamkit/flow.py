@@ -1,0 +1,358 @@
+"""What one stream does next: decides, never waits.
+
+`StreamFlow.run()` is a generator that serves asynchronous and synchronous code alike. It yields
+what is to be done (a `Step`) or what is to be delivered (a list of chunks), and is sent what came
+of it. Failures of a step are thrown in; nothing but cancellation comes out.
+
+The rules kept here:
+
+1. The first thing delivered is `start`; nothing is sent before the second is asked for.
+2. One attempt for each stream. A failure before any content would be the place to try again.
+3. A deadline belongs to each wait: first content, idle, total, and short graces at the end.
+4. The connection is let go of before an error is delivered, and after a terminator once the rest
+   of the body was read, so that it can be used again.
+"""
+
+import math
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias
+from urllib.parse import urljoin, urlsplit
+
+from pydantic_core import to_json
+
+from streamkit.assembly.assembler import Assembler
+from streamkit.attempt import DeltaAttempt, HTTPAttempt, plugin_error
+from streamkit.chunks import StreamChunk
+from streamkit.clock import Clock
+from streamkit.errors import ProviderError, StreamkitError
+from streamkit.provider import AnyProvider, HTTPCall, HTTPProvider, Provider
+from streamkit.redaction import Redactor, secret_headers
+from streamkit.request import ChatRequest
+from streamkit.settings import Timeouts
+from streamkit.transport.base import (
+    DeadlinePassed,
+    Head,
+    OutgoingRequest,
+    TransportFailure,
+)
+
+#: Seconds that an answer may take to end after its finish reason.
+END_GRACE_S: Final = 2.0
+#: Seconds for the rest of the body after the terminator.
+DRAIN_S: Final = 0.25
+#: Seconds for the body of an error.
+ERROR_BODY_S: Final = 5.0
+MAX_REDIRECTS: Final = 5
+
+_USER_AGENT: Final = "streamkit/0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Run the provider's `prepare()`, which may block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Send the request and wait for status and headers; answered with a `Head`."""
+
+    request: OutgoingRequest
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDeltas:
+    """Begin to ask a `StreamProvider`; answered with `None`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Wait for the next read until `StreamFlow.deadline`; answered with it, `None` at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let go of the connection, after reading the rest of the body for `drain_s` seconds."""
+
+    drain_s: float = 0.0
+
+
+Step: TypeAlias = Prepare | Open | OpenDeltas | Read | Release
+Flow: TypeAlias = Generator[Step | list[StreamChunk], Any, None]
+
+READ: Final = Read()
+
+
+class _Attempt(Protocol):
+    made_progress: bool
+
+    @property
+    def is_over(self) -> bool: ...
+    @property
+    def is_settled(self) -> bool: ...
+    @property
+    def is_error_body(self) -> bool: ...
+    def received(self, data: Any, elapsed_ms: int) -> list[StreamChunk]: ...
+    def ended(
+        self, elapsed_ms: int, failure: TransportFailure | None = None
+    ) -> list[StreamChunk]: ...
+
+
+class StreamFlow:
+    """The decisions of one stream.
+
+    Args:
+        provider: Whom to ask.
+        request: What to ask.
+        assembler: Makes the chunks.
+        redactor: Learns the secrets of the request as they become known.
+        timeouts: The caller's limits.
+        clock: Tells the time.
+
+    Attributes:
+        deadline: Until when the pending step may wait, on the clock; `math.inf` is for ever.
+        stop_requested: The caller wants the stream to end.
+    """
+
+    def __init__(
+        self,
+        provider: AnyProvider,
+        request: ChatRequest,
+        *,
+        assembler: Assembler,
+        redactor: Redactor,
+        timeouts: Timeouts,
+        clock: Clock,
+    ) -> None:
+        self._provider = provider
+        self._request = request
+        self._assembler = assembler
+        self._redactor = redactor
+        self._timeouts = timeouts
+        self._clock = clock
+        self._began = 0.0
+        self._total_deadline = math.inf
+        self._first_content_deadline = math.inf
+        self.deadline = math.inf
+        self.stop_requested = False
+
+    def run(self) -> Flow:
+        """The stream from its first chunk to its last."""
+        self._began = self._clock.monotonic()
+        yield [self._assembler.start()]
+        if self.stop_requested:
+            yield self._cancelled()
+            return
+        now = self._clock.monotonic()
+        self._total_deadline = now + _or_forever(self._timeouts.total)
+        self._first_content_deadline = now + _or_forever(self._timeouts.first_content)
+        self._assembler.begin_attempt(self._elapsed(now))
+        try:
+            attempt = yield from self._opened()
+        except TransportFailure as failure:
+            yield self._failed(failure)
+        except ProviderError as error:
+            yield self._refused(error)
+        else:
+            yield from self._read(attempt)
+
+    # Opening.
+
+    def _opened(self) -> Generator[Step | list[StreamChunk], Any, _Attempt]:
+        self.deadline = min(self._first_content_deadline, self._total_deadline)
+        provider = self._provider
+        if type(provider).prepare is not Provider.prepare:
+            yield from self._guarded_prepare()
+        if not isinstance(provider, HTTPProvider):
+            yield OpenDeltas()
+            return DeltaAttempt(provider.name, self._assembler)
+        call = self._call(provider)
+        outgoing = self._outgoing(provider, call)
+        for _ in range(MAX_REDIRECTS + 1):
+            head: Head = yield Open(outgoing)
+            target = redirect_target(outgoing, head)
+            if target is None:
+                break
+            yield Release()
+            outgoing = target
+        else:
+            raise ProviderError("protocol", "The service redirects without an end.")
+        attempt = HTTPAttempt(provider, call.framing, self._assembler, self._clock.wall())
+        attempt.opened(head.status, head.headers)
+        return attempt
+
+    def _guarded_prepare(self) -> Flow:
+        try:
+            yield Prepare()
+        except (TransportFailure, ProviderError):
+            raise
+        except StreamkitError as error:
+            raise ProviderError("configuration", str(error)) from error
+        except Exception as error:
+            raise plugin_error(self._provider.name, error) from error
+
+    def _call(self, provider: HTTPProvider) -> HTTPCall:
+        try:
+            return provider.request(self._request)
+        except ProviderError:
+            raise
+        except StreamkitError as error:
+            raise ProviderError("configuration", str(error)) from error
+        except Exception as error:
+            raise plugin_error(provider.name, error) from error
+
+    def _outgoing(self, provider: HTTPProvider, call: HTTPCall) -> OutgoingRequest:
+        headers = {
+            "accept": "text/event-stream" if call.framing == "sse" else "application/json",
+            # A proxy that compresses a stream holds it back to do so.
+            "accept-encoding": "identity",
+            "user-agent": _USER_AGENT,
+        }
+        body = None
+        if call.json is not None:
+            headers["content-type"] = "application/json"
+            body = _json_body(call.json)
+        headers.update({name.lower(): value for name, value in call.headers.items()})
+        self._redactor.learn(secret_headers(headers))
+        self._redactor.learn(provider.secrets())
+        url = f"{provider.base_url}/{call.path.lstrip('/')}"
+        userinfo = urlsplit(url).netloc.rpartition("@")[0]
+        self._redactor.learn([userinfo, *userinfo.split(":", 1)[1:]])
+        return OutgoingRequest(method=call.method, url=url, headers=headers, body=body)
+
+    # Reading.
+
+    def _read(self, attempt: _Attempt) -> Flow:
+        if attempt.is_error_body:
+            self.deadline = min(self._clock.monotonic() + ERROR_BODY_S, self._total_deadline)
+        idle = _or_forever(self._timeouts.idle)
+        settled_until: float | None = None
+        while True:
+            if self.stop_requested:
+                yield Release()
+                yield self._cancelled()
+                return
+            try:
+                data = yield READ
+            except TransportFailure as failure:
+                yield Release()
+                yield self._broken_off(attempt, failure)
+                return
+            now = self._clock.monotonic()
+            elapsed_ms = self._elapsed(now)
+            if data is None:
+                chunks = attempt.ended(elapsed_ms)
+            else:
+                chunks = attempt.received(data, elapsed_ms)
+            if attempt.is_over:
+                break
+            if attempt.is_settled:
+                # Complete, but for its end marker: a grace that keep-alives do not prolong.
+                settled_until = settled_until or now + END_GRACE_S
+                self.deadline = min(settled_until, self._total_deadline)
+            elif attempt.made_progress:
+                self.deadline = min(now + idle, self._total_deadline)
+            if chunks:
+                yield chunks
+        if data is not None and attempt.is_settled:
+            # The terminator came and the body goes on: what the caller waits for comes first.
+            yield chunks
+            yield Release(DRAIN_S)
+        else:
+            yield Release()
+            yield chunks
+
+    def _broken_off(self, attempt: _Attempt, failure: TransportFailure) -> list[StreamChunk]:
+        now = self._clock.monotonic()
+        if self.stop_requested:
+            return self._cancelled()
+        if isinstance(failure, DeadlinePassed) and not attempt.is_error_body:
+            if attempt.is_settled and now < self._total_deadline:
+                return attempt.ended(self._elapsed(now))
+            failure = self._expired(now)
+        return attempt.ended(self._elapsed(now), failure)
+
+    # Ends.
+
+    def _cancelled(self) -> list[StreamChunk]:
+        out: list[StreamChunk] = []
+        self._assembler.cancel(self._elapsed(self._clock.monotonic()), out)
+        return out
+
+    def _failed(self, failure: TransportFailure) -> list[StreamChunk]:
+        if self.stop_requested:
+            return self._cancelled()
+        if isinstance(failure, DeadlinePassed):
+            failure = self._expired(self._clock.monotonic())
+        return self._refused(ProviderError(failure.kind, failure.message, detail=failure.detail))
+
+    def _refused(self, error: ProviderError) -> list[StreamChunk]:
+        out: list[StreamChunk] = []
+        self._assembler.fail(error, self._elapsed(self._clock.monotonic()), out)
+        return out
+
+    def _expired(self, now: float) -> TransportFailure:
+        """Which of the caller's limits it was that passed."""
+        if now >= self._total_deadline:
+            return TransportFailure(
+                "timeout_total", f"The answer took longer than {self._timeouts.total:g} s in all."
+            )
+        if not self._assembler.has_spoken:
+            return TransportFailure(
+                "timeout_first_content",
+                f"No content came within {self._timeouts.first_content or 0:g} s.",
+            )
+        return TransportFailure(
+            "timeout_idle", f"No further content came within {self._timeouts.idle or 0:g} s."
+        )
+
+    def _elapsed(self, now: float) -> int:
+        return int((now - self._began) * 1000)
+
+
+def _or_forever(seconds: float | None) -> float:
+    return math.inf if seconds is None else seconds
+
+
+def _json_body(value: Mapping[str, Any]) -> bytes:
+    try:
+        return to_json(value)
+    except ValueError as error:
+        raise ProviderError(
+            "invalid_request",
+            "The request holds something that JSON cannot carry.",
+            detail=str(error),
+        ) from error
+
+
+def redirect_target(request: OutgoingRequest, head: Head) -> OutgoingRequest | None:
+    """Where a redirect leads; `None` when the answer is no redirect.
+
+    Only a redirect that keeps the method and stays with the same scheme, host and port is followed:
+    any other would send the key and the messages to somebody that the caller did not name.
+
+    Raises:
+        ProviderError: The redirect must not be followed (`configuration`).
+    """
+    location = head.headers.get("location")
+    if head.status not in {301, 302, 303, 307, 308} or not location:
+        return None
+    url = urljoin(request.url, location)
+    if head.status in {307, 308} and _origin(url) == _origin(request.url):
+        return OutgoingRequest(
+            method=request.method, url=url, headers=request.headers, body=request.body
+        )
+    parts = urlsplit(url)
+    raise ProviderError(
+        "configuration",
+        f"The service redirects ({head.status}) to {parts.scheme}://{parts.hostname or ''}"
+        f"{parts.path}, and the key is not sent there. Set base_url to the address that is meant.",
+        status=head.status,
+        evidence=f"status {head.status}",
+    )
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or default

@@ -1,0 +1,257 @@
+"""A model to talk to: a provider, a model name, and how to reach them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypedDict, Unpack
+
+from streamkit.assembly.assembler import Assembler
+from streamkit.assembly.response import Response
+from streamkit.clock import SYSTEM_CLOCK, Clock, new_id
+from streamkit.errors import ConfigurationError
+from streamkit.flow import StreamFlow
+from streamkit.messages import ImagePart, MessageInput, Tool
+from streamkit.plugin import Capabilities
+from streamkit.provider import AnyProvider, HTTPProvider
+from streamkit.redaction import Redactor
+from streamkit.registry.discovery import default_registry
+from streamkit.request import ChatRequest, OutputSchema, ToolChoice, build_request
+from streamkit.settings import KeySource, Timeouts, resolve_settings
+from streamkit.stream import ChunkStream
+from streamkit.transport.base import Transport
+from streamkit.transport.clients import Network
+from streamkit.transport.http import HTTPTransport
+
+__all__ = ["Model", "RequestSettings", "get_model"]
+
+
+class RequestSettings(TypedDict, total=False):
+    """What `Model.stream()` takes besides the messages; see `ChatRequest` for each."""
+
+    tools: tuple[Tool, ...] | list[Tool]
+    tool_choice: ToolChoice | None
+    parallel_tool_calls: bool | None
+    output_schema: OutputSchema | Mapping[str, Any] | type | None
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    stop: str | tuple[str, ...] | list[str]
+    seed: int | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    reasoning_effort: str | None
+    logprobs: int | None
+    extra: dict[str, Any]
+    request_id: str | None
+    conversation_id: str | None
+    n: int | None
+
+
+# Which capability a request needs, and how to see it. A sure no is refused, unknown passes.
+_NEEDS: Final[dict[str, Callable[[ChatRequest], bool]]] = {
+    "tools": lambda request: bool(request.tools),
+    "json_schema": lambda request: request.output_schema is not None,
+    "logprobs": lambda request: request.logprobs is not None,
+    "images": lambda request: any(
+        isinstance(part, ImagePart) for message in request.messages for part in message.parts
+    ),
+}
+
+
+class Model:
+    """One model of one provider; makes streams. May be used from several threads and loops.
+
+    Args:
+        provider: The provider, made with its settings.
+        name: The model's name as the service knows it.
+        transport: How to reach the service.
+        timeouts: How long streams wait.
+        defaults: Request settings that hold where a call says nothing.
+        clock: Tells the time.
+        make_id: Makes a unique id from a prefix.
+    """
+
+    def __init__(
+        self,
+        provider: AnyProvider,
+        name: str,
+        *,
+        transport: Transport | None = None,
+        timeouts: Timeouts | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        make_id: Callable[[str], str] = new_id,
+    ) -> None:
+        if not name or not name.strip():
+            raise ConfigurationError("The model's name is empty.")
+        self._provider = provider
+        self._name = name
+        self._transport = transport or HTTPTransport()
+        self._timeouts = timeouts or Timeouts()
+        self._defaults = dict(defaults or {})
+        self._clock = clock
+        self._make_id = make_id
+
+    def __repr__(self) -> str:
+        return f"<Model {self.ref}>"
+
+    @property
+    def ref(self) -> str:
+        """The model as it is written: `provider/model`."""
+        return f"{self._provider.name}/{self._name}"
+
+    @property
+    def name(self) -> str:
+        """The model's name as the service knows it."""
+        return self._name
+
+    @property
+    def provider(self) -> AnyProvider:
+        """The provider."""
+        return self._provider
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the model can do, as far as it is known."""
+        return self._provider.spec.capabilities_of(self._name)
+
+    def stream(
+        self,
+        messages: MessageInput,
+        *,
+        system: str | None = None,
+        **settings: Unpack[RequestSettings],
+    ) -> ChunkStream:
+        """Makes a stream of the answer; nothing is sent yet.
+
+        Args:
+            messages: A text, a message, or the messages of a conversation.
+            system: A system message to put first.
+            settings: See `RequestSettings`.
+
+        Raises:
+            ConfigurationError: Something is wrong that is known without asking the service.
+        """
+        request = build_request(
+            self._name, messages, system=system, defaults=self._defaults, **settings
+        )
+        self._refuse_impossible(request)
+        return self._open(request)
+
+    def generate_response_stream(
+        self,
+        messages: MessageInput,
+        *,
+        system: str | None = None,
+        **settings: Unpack[RequestSettings],
+    ) -> ChunkStream:
+        """The same as `stream()`."""
+        return self.stream(messages, system=system, **settings)
+
+    async def generate(
+        self,
+        messages: MessageInput,
+        *,
+        system: str | None = None,
+        **settings: Unpack[RequestSettings],
+    ) -> Response:
+        """Asks and waits for the whole response, by reading a stream to its end.
+
+        Raises:
+            ConfigurationError: As `stream()`.
+            StreamFailed: The stream ended in an error; `partial` is what came.
+        """
+        return await self.stream(messages, system=system, **settings).collect()
+
+    def generate_sync(
+        self,
+        messages: MessageInput,
+        *,
+        system: str | None = None,
+        **settings: Unpack[RequestSettings],
+    ) -> Response:
+        """`generate()` for synchronous code."""
+        return self.stream(messages, system=system, **settings).collect_sync()
+
+    def _open(self, request: ChatRequest) -> ChunkStream:
+        stream_id = self._make_id("stream")
+        redactor = Redactor(self._secrets())
+        assembler = Assembler(
+            provider=self._provider.name,
+            model=self._name,
+            stream_id=stream_id,
+            new_id=self._make_id,
+            redactor=redactor,
+            request_id=request.request_id,
+            conversation_id=request.conversation_id,
+        )
+        flow = StreamFlow(
+            self._provider,
+            request,
+            assembler=assembler,
+            redactor=redactor,
+            timeouts=self._timeouts,
+            clock=self._clock,
+        )
+        return ChunkStream(
+            stream_id=stream_id,
+            provider=self._provider,
+            request=request,
+            flow=flow,
+            transport=self._transport,
+            timeouts=self._timeouts,
+        )
+
+    def _secrets(self) -> list[str]:
+        key = self._provider.settings.api_key
+        known = self._provider.secrets()
+        # A callable is asked once for each request, by the provider; the flow learns that key from
+        # the request's headers.
+        return known if key is None or callable(key) else [*known, key.get_secret_value()]
+
+    def _refuse_impossible(self, request: ChatRequest) -> None:
+        capabilities = self.capabilities
+        for name, is_needed in _NEEDS.items():
+            if capabilities.is_refused(name) and is_needed(request):
+                raise ConfigurationError(
+                    f"{self.ref} cannot do what the request asks for: {name.replace('_', ' ')}."
+                )
+
+
+def get_model(
+    ref: str,
+    *,
+    api_key: KeySource | str | None = None,
+    base_url: str | None = None,
+    http_client: Any = None,
+    network: Network | None = None,
+    timeouts: Timeouts | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Model:
+    """Makes a model from its reference, such as `openai/gpt-5`.
+
+    Args:
+        ref: `provider/model`; `provider:model` is read too.
+        api_key: The key, or a callable that gives it for each request. Default: the provider's
+            environment variable.
+        base_url: The service's address. Default: the provider's variable, then its own.
+        http_client: A client of httpx's shape to use, sync or async; it is never closed.
+        network: Proxy and certificates of streamkit's own clients; not together with `http_client`.
+        timeouts: How long streams wait.
+        defaults: Request settings that hold where a call says nothing.
+        options: The provider's own settings.
+
+    Raises:
+        ConfigurationError: The provider is not installed, a setting is missing or malformed.
+    """
+    if http_client is not None and network is not None:
+        raise ConfigurationError("Give either http_client or network: a client has its own.")
+    registry = default_registry()
+    provider_name, model_name = registry.split(ref)
+    spec = registry.describe(provider_name)
+    settings = resolve_settings(spec, api_key=api_key, base_url=base_url, options=options)
+    provider = registry.load(provider_name)(spec, settings)
+    if isinstance(provider, HTTPProvider):
+        transport: Transport | None = HTTPTransport(http_client, network)
+    else:
+        transport = None
+    return Model(provider, model_name, transport=transport, timeouts=timeouts, defaults=defaults)

@@ -1,0 +1,390 @@
+"""Reads the answers of OpenAI's chat completions and of the servers that speak its dialect.
+
+One reader for all of them, streamed or whole. What servers are known to write differently is
+allowed here; what they mean differently is data in `Quirks`.
+
+The rules kept here:
+
+1. Only the first choice is read, and little is demanded of it: `choices` may be empty, null or
+   absent, and so may `delta`. In a whole answer `message` stands in its place.
+2. A tool call is known by its `index`, else by its id, else by its place in the list. A new id with
+   a name at a known index begins a new call: some servers give every call the index 0.
+3. Reasoning that stands in several fields of one delta is read once.
+4. The last usage counts, wherever it stands; nothing is added up.
+5. An `error` anywhere is a failure, also after the finish reason.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from streamkit.chunks import Usage
+from streamkit.classify import error_from_payload
+from streamkit.errors import ProviderError
+from streamkit.plugin import Quirks
+from streamkit.provider import Emitter
+from streamkit.wire.frames import Frame, FramingError
+
+__all__ = ["decode_frame", "read_usage"]
+
+_FINISH_REASONS: Final[dict[str, str]] = {
+    "stop": "stop",
+    "end_turn": "stop",
+    "eos": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "max_output_tokens": "length",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "model_length": "length",
+    "function_call": "tool_calls",
+    "tool_calls": "tool_calls",
+    "tool_use": "tool_calls",
+    "content_filter": "content_filter",
+    "safety": "content_filter",
+    "sensitive": "content_filter",
+}
+
+# Finish reasons that report a failure: its kind, and a sentence.
+_FAILURES: Final[dict[str, tuple[str, str]]] = {
+    "error": ("provider", "The service ended the answer with an error."),
+    "insufficient_system_resource": (
+        "overloaded",
+        "The service ran out of capacity and broke the answer off.",
+    ),
+}
+
+# Facts about the whole answer that may stand beside `choices`.
+_ANSWER_FACTS: Final = ("citations", "moderation", "prompt_filter_results", "search_results")
+
+
+@dataclass(slots=True)
+class _Call:
+    """What is known of a tool call so far."""
+
+    key: int
+    id: str | None = None
+    name: str | None = None
+    has_arguments: bool = False
+
+
+def decode_frame(frame: Frame, emit: Emitter, quirks: Quirks) -> None:
+    """Says what one frame adds to the answer.
+
+    Raises:
+        FramingError: The frame is not a JSON object.
+        ProviderError: It reports a failure, or it is no frame of this dialect (`protocol`).
+    """
+    if frame.data[:1] != b"{" and frame.data.lstrip().startswith(b"[DONE]"):
+        emit.terminator(evidence="terminator" in quirks.evidence)
+        return
+    if frame.event == "error":
+        raise error_from_payload(_json_or_text(frame), status=None, kinds=quirks.error_kinds)
+    payload = frame.object()
+    if "identified" not in emit.memory:
+        _identify(payload, emit)
+    choices = payload.get("choices")
+    if not choices or payload.get("error"):
+        _read_beside_choices(payload, None, emit, quirks)
+        _refuse_failure(payload, quirks)
+        return
+    choice = _first_choice(choices)
+    if choice is None:
+        _read_beside_choices(payload, None, emit, quirks)
+        return
+    delta = choice.get("delta")
+    text = delta.get("content") if type(delta) is dict and len(delta) == 1 else None
+    if type(text) is str and not choice.get("logprobs"):
+        # Most frames of a long answer: one more piece of text and nothing beside it.
+        emit.content(text)
+    else:
+        _read_delta(choice.get("message") if delta is None else delta, choice, emit, quirks)
+    _read_beside_choices(payload, choice, emit, quirks)
+    reason = choice.get("finish_reason")
+    if reason:
+        _finish(str(reason), emit)
+    if delta is None and "message" in choice and payload.get("object") != "chat.completion.chunk":
+        # A whole answer is complete by itself, whether it says why it ended or not.
+        emit.terminator()
+
+
+def read_usage(wire: Any, *, output_includes_reasoning: bool = True) -> Usage | None:
+    """Reads token counts; `None` when there are none.
+
+    Some services leave reasoning out of the output. The total gives it away; where there is no
+    total, `output_includes_reasoning` says how the service counts.
+    """
+    if not isinstance(wire, dict):
+        return None
+    of_input = _object(wire.get("prompt_tokens_details"))
+    of_output = _object(wire.get("completion_tokens_details"))
+    given = _count(wire.get("prompt_tokens"))
+    written = _count(wire.get("completion_tokens"))
+    total = _count(wire.get("total_tokens"))
+    reasoning = _count(of_output.get("reasoning_tokens"), wire.get("reasoning_tokens"))
+    if written is not None and reasoning:
+        apart = not output_includes_reasoning
+        if total is not None and given is not None:
+            apart = total == given + written + reasoning
+        written += reasoning if apart else 0
+    usage = Usage(
+        input_tokens=given,
+        output_tokens=written,
+        reasoning_tokens=reasoning,
+        cache_read_tokens=_count(
+            of_input.get("cached_tokens"),
+            wire.get("cached_tokens"),
+            wire.get("prompt_cache_hit_tokens"),
+        ),
+        cache_write_tokens=_count(of_input.get("cache_write_tokens")),
+    )
+    return None if usage == Usage() else usage
+
+
+def _identify(payload: dict[str, Any], emit: Emitter) -> None:
+    response_id, model = _word(payload.get("id")), _word(payload.get("model"))
+    memory = emit.memory
+    if (response_id and "id" not in memory) or (model and "model" not in memory):
+        emit.identity(response_id=response_id, model=model)
+    if response_id:
+        memory["id"] = response_id
+    if model:
+        memory["model"] = model
+    if "id" in memory and "model" in memory:
+        memory["identified"] = True
+
+
+def _first_choice(choices: Any) -> dict[str, Any] | None:
+    """The choice 0 of a frame; a frame may hold other choices only."""
+    if type(choices) is not list:
+        raise _no_such_frame("`choices` is no list")
+    for position, choice in enumerate(choices):
+        if type(choice) is not dict:
+            raise _no_such_frame("a choice is no object")
+        index = choice.get("index", position)
+        if index == 0 or index == "0" or (index is None and position == 0):
+            return choice
+    return None
+
+
+def _read_beside_choices(
+    payload: dict[str, Any], choice: dict[str, Any] | None, emit: Emitter, quirks: Quirks
+) -> None:
+    """Usage in each of its places, and facts about the whole answer."""
+    wire = payload.get("usage") or (choice.get("usage") if choice else None)
+    if not wire and "x_groq" in payload:
+        wire = _object(payload["x_groq"]).get("usage")
+    if wire:
+        usage = read_usage(wire, output_includes_reasoning=quirks.output_includes_reasoning)
+        if usage is not None:
+            emit.usage(usage, wire=wire)
+    for name in _ANSWER_FACTS:
+        if payload.get(name):
+            _add_facts(name, payload[name], emit)
+
+
+def _add_facts(name: str, value: Any, emit: Emitter) -> None:
+    """Emits a fact about the whole answer unless it was told before.
+
+    Some services repeat a list in every frame, longer each time; only what is new of it counts.
+    """
+    known = emit.memory.get(name)
+    emit.memory[name] = value
+    if isinstance(known, list) and isinstance(value, list) and value[: len(known)] == known:
+        value = value[len(known) :]
+    if value and value != known:
+        emit.metadata({name: value})
+
+
+def _refuse_failure(payload: dict[str, Any], quirks: Quirks) -> None:
+    """Raises what a frame without choices reports; many of them report nothing bad."""
+    kind = payload.get("object")
+    # An error in the shape of some other framework: words for people, and nothing of an answer.
+    is_foreign = (
+        "id" not in payload and kind is None and ("detail" in payload or "message" in payload)
+    )
+    if payload.get("error") or kind == "error" or (is_foreign and "choices" not in payload):
+        raise error_from_payload(payload, status=None, kinds=quirks.error_kinds)
+    if kind == "chat.completion":
+        raise _no_such_frame("a whole answer holds no choices")
+
+
+def _read_delta(delta: Any, choice: dict[str, Any], emit: Emitter, quirks: Quirks) -> None:
+    if delta is None:
+        return
+    if type(delta) is not dict:
+        raise _no_such_frame("`delta` is no object")
+    has_reasoning = _read_reasoning(delta, emit, quirks)
+    content = delta.get("content")
+    if isinstance(content, list):
+        _read_parts(content, emit, has_reasoning)
+    elif content or choice.get("logprobs"):
+        emit.content(_text(content, "content"), metadata=_logprobs(content, choice, emit))
+    if delta.get("refusal"):
+        emit.refusal(_text(delta["refusal"], "refusal"))
+    if delta.get("annotations"):
+        emit.metadata({"annotations": delta["annotations"]})
+    if delta.get("audio"):
+        raise ProviderError("unsupported", "The answer is audio, which cannot be read here.")
+    if delta.get("tool_calls"):
+        _read_tool_calls(delta["tool_calls"], emit)
+    if delta.get("function_call"):
+        # The form before tool calls: one call, without an id.
+        _read_tool_calls([{"index": "function_call", "function": delta["function_call"]}], emit)
+
+
+def _read_reasoning(delta: dict[str, Any], emit: Emitter, quirks: Quirks) -> bool:
+    """Emits the delta's reasoning, once; says whether there was text of it."""
+    text = ""
+    for name in quirks.reasoning_fields:
+        value = delta.get(name)
+        if value and isinstance(value, str):
+            text = value
+            break
+    details = delta.get("reasoning_details")
+    if not details or not isinstance(details, list):
+        emit.reasoning(text)
+        return bool(text)
+    if not text:
+        told = [_object(detail) for detail in details]
+        text = "".join(_word(each.get("text") or each.get("summary")) or "" for each in told)
+    # Signatures and encrypted reasoning stand here, and the service wants all of it back.
+    emit.reasoning(text, metadata={"reasoning_details": details})
+    return bool(text)
+
+
+def _read_parts(parts: list[Any], emit: Emitter, has_reasoning: bool) -> None:
+    """Content that is a list: texts, and reasoning that is a list of texts itself."""
+    for part in parts:
+        fields = _object(part)
+        if fields.get("type") == "thinking":
+            if not has_reasoning:
+                inner = fields.get("thinking")
+                texts = inner if isinstance(inner, list) else [inner]
+                emit.reasoning("".join(filter(None, map(_text_of_part, texts))))
+        else:
+            emit.content(_text_of_part(part))
+
+
+def _text_of_part(part: Any) -> str:
+    return part if isinstance(part, str) else _word(_object(part).get("text")) or ""
+
+
+def _logprobs(content: Any, choice: dict[str, Any], emit: Emitter) -> dict[str, Any] | None:
+    """What is told of the tokens of a text, and of those before it that gave no text yet."""
+    held: list[Any] = emit.memory.pop("logprobs", [])
+    tokens = _object(choice.get("logprobs")).get("content")
+    tokens = [*held, *(tokens if isinstance(tokens, list) else ())]
+    if tokens and not content:
+        emit.memory["logprobs"] = tokens
+    return {"logprobs": tokens} if tokens else None
+
+
+def _read_tool_calls(pieces: Any, emit: Emitter) -> None:
+    if not isinstance(pieces, list):
+        raise _no_such_frame("`tool_calls` is no list")
+    for position, piece in enumerate(pieces):
+        if not isinstance(piece, dict):
+            raise _no_such_frame("a tool call is no object")
+        _read_tool_call(piece, position, emit)
+
+
+def _read_tool_call(piece: dict[str, Any], position: int, emit: Emitter) -> None:
+    is_free_text = isinstance(piece.get("custom"), dict)
+    function = _object(piece.get("custom" if is_free_text else "function"))
+    call_id, name = _word(piece.get("id")), _word(function.get("name"))
+    arguments = function.get("input" if is_free_text else "arguments")
+    extra = piece.get("extra_content")
+    if not (call_id or name or arguments or extra):
+        return
+    call = _call_of(piece.get("index"), position, call_id, name, emit)
+    if arguments is not None and not isinstance(arguments, str):
+        # Not text but the object itself; whoever sends it so sends it whole.
+        arguments = None if call.has_arguments else to_json(arguments).decode()
+    emit.tool_call(
+        call.key,
+        id=call_id if call.id is None else None,
+        name=name if call.name is None else None,
+        arguments=arguments,
+        free_text=is_free_text,
+        metadata={"extra_content": extra} if extra else None,
+    )
+    call.id = call.id or call_id
+    call.name = call.name or name
+    call.has_arguments = call.has_arguments or bool(arguments)
+
+
+def _call_of(
+    index: Any, position: int, call_id: str | None, name: str | None, emit: Emitter
+) -> _Call:
+    """The call that a piece belongs to; a new one when it begins one."""
+    calls: list[_Call] = emit.memory.setdefault("calls", [])
+    slots: dict[object, _Call] = emit.memory.setdefault("slots", {})
+    if index is None:
+        named = [call for call in calls if call_id and call.id == call_id]
+        slot, call = ("place", position), (named[0] if named else slots.get(("place", position)))
+    else:
+        slot = ("index", index)
+        call = slots.get(slot)
+    if call is None or _begins_another(call, index, call_id, name):
+        call = _Call(len(calls))
+        calls.append(call)
+    slots[slot] = call
+    return call
+
+
+def _begins_another(call: _Call, index: Any, call_id: str | None, name: str | None) -> bool:
+    if not name:
+        return False
+    if call_id and call.id:
+        return call_id != call.id
+    # Without an index and without ids, calls come whole, one behind the other.
+    return index is None and call.has_arguments
+
+
+def _finish(raw: str, emit: Emitter) -> None:
+    word = raw.lower()
+    if word in _FAILURES:
+        kind, sentence = _FAILURES[word]
+        raise ProviderError(kind, sentence, provider_code=raw, evidence=f"finish reason {raw}")
+    reason = _FINISH_REASONS.get(word, "other")
+    if reason == "stop" and emit.memory.get("calls"):
+        # Said when the request named the function to call, and by servers that know no other word.
+        reason = "tool_calls"
+    emit.finish(reason, raw=raw)
+
+
+def _json_or_text(frame: Frame) -> Any:
+    try:
+        return frame.json()
+    except FramingError:
+        return frame.data.decode("utf-8", "replace")
+
+
+def _no_such_frame(why: str) -> ProviderError:
+    return ProviderError("protocol", f"The service's answer makes no sense: {why}.")
+
+
+def _text(value: Any, name: str) -> str:
+    if value is not None and not isinstance(value, str):
+        raise _no_such_frame(f"`{name}` is no text")
+    return value or ""
+
+
+def _word(value: Any) -> str | None:
+    """A text or a number as text; `None` when it is empty or anything else."""
+    is_word = isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+    return str(value) if is_word else None
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _count(*values: Any) -> int | None:
+    """The first of the values that is a number of tokens."""
+    for value in values:
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+            return int(value)
+    return None

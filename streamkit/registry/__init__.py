@@ -1,0 +1,1 @@
+"""Finds, describes and loads plug-ins; nothing else loads entry points."""

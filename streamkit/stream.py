@@ -1,0 +1,451 @@
+"""What users hold: one stream of chunks, for synchronous code, asyncio and trio.
+
+`ChunkStream` carries out what its flow decides. The asynchronous and the synchronous way of doing
+so stand side by side below and differ in `await` alone; all decisions are the flow's, made once.
+
+No cancel scope and no task group is held while a chunk is with the consumer.
+"""
+
+import logging
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+import anyio.to_thread
+
+from streamkit.assembly.response import Response, ResponseBuilder
+from streamkit.chunks import ContentChunk, EndChunk, ErrorChunk, StreamChunk
+from streamkit.errors import ConfigurationError, StreamClaimedError, stream_failed
+from streamkit.flow import DRAIN_S, READ, Open, OpenDeltas, Prepare, Release, Step, StreamFlow
+from streamkit.provider import AnyProvider, HTTPProvider, StreamProvider, StreamScope
+from streamkit.request import ChatRequest
+from streamkit.settings import Timeouts
+from streamkit.transport.base import Exchange, Head, Opening, SyncExchange, Transport
+from streamkit.transport.deltas import DeltaExchange, SyncDeltaExchange
+
+__all__ = ["ChunkStream", "TextView"]
+
+_LOG: Final = logging.getLogger("streamkit")
+
+_Use = Literal["async", "sync"]
+
+
+class ChunkStream:
+    """One answer as it comes: a lazy stream that is read once, by `async for` or by `for`.
+
+    The first way of reading claims the stream; reading it the other way then raises
+    `StreamClaimedError`. Reading never raises for a failure: that is the last chunk, of type
+    `error`. Nothing is sent before the second chunk is asked for.
+
+    Use it as a context manager, or read it to its end, or call `aclose()` (`close()` in synchronous
+    code). A stream that is dropped half-read closes its connection with a `ResourceWarning`.
+
+    Attributes:
+        stream_id: The id that all chunks carry.
+        request: What was asked.
+    """
+
+    def __init__(
+        self,
+        *,
+        stream_id: str,
+        provider: AnyProvider,
+        request: ChatRequest,
+        flow: StreamFlow,
+        transport: Transport,
+        timeouts: Timeouts,
+    ) -> None:
+        self.stream_id = stream_id
+        self.request = request
+        self._provider = provider
+        self._transport = transport
+        self._timeouts = timeouts
+        self._flow = flow
+        self._steps = flow.run()
+        self._builder = ResponseBuilder()
+        self._batch: list[StreamChunk] = []
+        self._position = 0  # of the next chunk to deliver
+        self._folded = 0  # chunks of the batch that the builder has
+        self._use: _Use | None = None
+        self._is_reading = False
+        self._is_closed = False
+        self._terminal: EndChunk | ErrorChunk | None = None
+        self._opening: Opening | None = None
+        self._exchange: Exchange[Any] | SyncExchange[Any] | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<ChunkStream {self.stream_id} of {self._provider.name}/{self.request.model}: "
+            f"{self.response.state}>"
+        )
+
+    # What has been said, whatever the way of reading.
+
+    @property
+    def response(self) -> Response:
+        """What has been said so far, at any time: the chunks that were delivered, joined."""
+        self._fold(self._position)
+        return self._builder.response(is_closed=self._is_closed)
+
+    def stop(self) -> None:
+        """Ends the answer here: the stream's last chunk will be `end` with `cancelled`.
+
+        May be called from any task or thread, and wakes a pending read. Chunks that had already
+        come are still delivered. Without effect on a stream that has ended.
+        """
+        if self._terminal is not None or self._is_closed:
+            return
+        self._flow.stop_requested = True
+        self._interrupt()
+
+    def text(self) -> "TextView":
+        """A view that yields the answer's text alone, and raises `StreamFailed` on an error."""
+        return TextView(self)
+
+    # Asynchronous reading.
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> StreamChunk:
+        if self._use != "async":
+            self._claim("async")
+        position = self._position
+        if position >= len(self._batch):
+            await self._next_batch()
+            position = 0
+        self._position = position + 1
+        return self._batch[position]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Ends the stream and lets go of its connection, also when the caller is cancelled.
+
+        Idempotent. Nothing more is delivered afterwards; `response` keeps what was.
+        """
+        if self._use == "sync":
+            raise StreamClaimedError("This stream is read by synchronous code: call close().")
+        self._is_closed = True
+        if self._is_reading:
+            self._interrupt()  # the pending read ends, and lets go itself
+            return
+        await self._let_go(DRAIN_S if self._has_terminator() else 0.0)
+
+    async def collect(self) -> Response:
+        """Reads to the end and returns the whole response.
+
+        Raises:
+            StreamFailed: The stream ended in an error; the exception's `partial` is what came.
+        """
+        async with self:
+            async for _ in self:
+                pass
+        return self._collected()
+
+    async def _next_batch(self) -> None:
+        """Replaces the batch by the next chunks; raises `StopAsyncIteration` after the last."""
+        self._begin_reading()
+        try:
+            steps = self._steps
+            step = next(steps)
+            while type(step) is not list:
+                try:
+                    if step is READ:
+                        exchange: Any = self._exchange
+                        result = await exchange.read(self._flow.deadline)
+                    else:
+                        result = await self._perform(step)
+                except Exception as error:
+                    if self._is_closed:
+                        break
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(result)
+            else:
+                self._take(step)
+                return
+        except StopIteration:
+            self._is_closed = True
+        except GeneratorExit:
+            self._abandon()
+            raise
+        except BaseException:
+            self._is_closed = True
+            await self._let_go()
+            raise
+        finally:
+            self._is_reading = False
+        await self._let_go()
+        raise StopAsyncIteration
+
+    async def _perform(self, step: Any) -> Head | None:
+        match step:
+            case Open(request):
+                self._transport.check(is_async=True)
+                self._opening = self._transport.opening()
+                if self._flow.stop_requested or self._is_closed:
+                    self._opening.interrupt()
+                try:
+                    self._exchange = await self._opening.open(
+                        request, self._flow.deadline, self._timeouts
+                    )
+                finally:
+                    self._opening = None
+                return self._exchange.head
+            case OpenDeltas():
+                assert isinstance(self._provider, StreamProvider)
+                deltas = self._provider.open(self.request, self._scope())
+                self._exchange = DeltaExchange(deltas)
+            case Release(drain_s):
+                await self._let_go(drain_s)
+            case Prepare():
+                await anyio.to_thread.run_sync(self._provider.prepare, abandon_on_cancel=True)
+        return None
+
+    async def _let_go(self, drain_s: float = 0.0) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            closing: Any = exchange.close(drain_s)
+            await closing
+
+    # Synchronous reading: the same, without waiting for an event loop.
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> StreamChunk:
+        if self._use != "sync":
+            self._claim("sync")
+        position = self._position
+        if position >= len(self._batch):
+            self._next_batch_sync()
+            position = 0
+        self._position = position + 1
+        return self._batch[position]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the stream and lets go of its connection; see `aclose()`."""
+        if self._use == "async":
+            raise StreamClaimedError("This stream is read by asynchronous code: await aclose().")
+        self._is_closed = True
+        if self._is_reading:
+            self._interrupt()
+            return
+        self._let_go_sync(DRAIN_S if self._has_terminator() else 0.0)
+
+    def collect_sync(self) -> Response:
+        """Reads to the end and returns the whole response; see `collect()`."""
+        with self:
+            for _ in self:
+                pass
+        return self._collected()
+
+    def _next_batch_sync(self) -> None:
+        self._begin_reading()
+        try:
+            steps = self._steps
+            step = next(steps)
+            while type(step) is not list:
+                try:
+                    if step is READ:
+                        exchange: Any = self._exchange
+                        result = exchange.read(self._flow.deadline)
+                    else:
+                        result = self._perform_sync(step)
+                except Exception as error:
+                    if self._is_closed:
+                        break
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(result)
+            else:
+                self._take(step)
+                return
+        except StopIteration:
+            self._is_closed = True
+        except BaseException:
+            self._is_closed = True
+            self._let_go_sync()
+            raise
+        finally:
+            self._is_reading = False
+        self._let_go_sync()
+        raise StopIteration
+
+    def _perform_sync(self, step: Step | list[StreamChunk]) -> Head | None:
+        match step:
+            case Open(request):
+                self._transport.check(is_async=False)
+                self._opening = self._transport.opening()
+                if self._flow.stop_requested or self._is_closed:
+                    self._opening.interrupt()
+                try:
+                    self._exchange = self._opening.open_sync(
+                        request, self._flow.deadline, self._timeouts
+                    )
+                finally:
+                    self._opening = None
+                return self._exchange.head
+            case OpenDeltas():
+                assert isinstance(self._provider, StreamProvider)
+                deltas = self._provider.open_sync(self.request, self._scope())
+                self._exchange = SyncDeltaExchange(deltas)
+            case Release(drain_s):
+                self._let_go_sync(drain_s)
+            case Prepare():
+                self._provider.prepare()
+        return None
+
+    def _let_go_sync(self, drain_s: float = 0.0) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.close(drain_s)
+
+    # What both ways share.
+
+    def _claim(self, use: _Use) -> None:
+        if self._use is not None:
+            raise StreamClaimedError(
+                f"This stream is read by {self._use} code already; make another to read it here."
+            )
+        provider = self._provider
+        if use == "sync" and isinstance(provider, StreamProvider) and not provider.has_open_sync():
+            raise ConfigurationError(
+                f"`{provider.name}` cannot be used in synchronous code; use `async for`."
+            )
+        if isinstance(provider, HTTPProvider):
+            self._transport.check(is_async=use == "async")
+        self._use = use
+
+    def _scope(self) -> StreamScope:
+        return StreamScope(stream_id=self.stream_id, timeouts=self._timeouts)
+
+    def _begin_reading(self) -> None:
+        if self._is_reading:
+            raise StreamClaimedError("Two readers at once: a stream has one.")
+        self._fold(len(self._batch))
+        self._batch, self._position, self._folded = [], 0, 0
+        if self._is_closed:
+            self._steps.close()
+        self._is_reading = True
+
+    def _take(self, batch: Any) -> None:
+        self._batch = batch
+        last = batch[-1]
+        if isinstance(last, EndChunk | ErrorChunk):
+            self._terminal = last
+            if isinstance(last, ErrorChunk):
+                log_failure(last)
+
+    def _fold(self, until: int) -> None:
+        if self._folded < until:
+            self._builder.extend(self._batch[self._folded : until])
+            self._folded = until
+
+    def _has_terminator(self) -> bool:
+        return isinstance(self._terminal, EndChunk) and not self._flow.stop_requested
+
+    def _interrupt(self) -> None:
+        opening, exchange = self._opening, self._exchange
+        if opening is not None:
+            opening.interrupt()
+        if exchange is not None:
+            exchange.interrupt()
+
+    def _collected(self) -> Response:
+        response = self.response
+        if response.error is not None:
+            raise stream_failed(response.error, response)
+        return response
+
+    def _abandon(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        self._is_closed = True
+        if exchange is not None:
+            exchange.abandon()
+
+    def __del__(self) -> None:
+        if getattr(self, "_exchange", None) is None:
+            return
+        self._abandon()  # first: a warning may be turned into an exception
+        if self._terminal is None:
+            warnings.warn(
+                f"{self!r} was dropped before its end. Read it to the end, or use it in a `with`.",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+
+
+class TextView:
+    """The text of a stream, refusals included since they are text to show.
+
+    Iterating raises `StreamFailed` when the stream ends in an error: the text that came before was
+    yielded, and is in the exception's `partial`.
+    """
+
+    def __init__(self, stream: ChunkStream) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self._texts()
+
+    def __iter__(self) -> Iterator[str]:
+        return self._texts_sync()
+
+    async def _texts(self) -> AsyncIterator[str]:
+        async with self._stream as stream:
+            async for chunk in stream:
+                if isinstance(chunk, ContentChunk):
+                    yield chunk.content
+        stream._collected()
+
+    def _texts_sync(self) -> Iterator[str]:
+        with self._stream as stream:
+            for chunk in stream:
+                if isinstance(chunk, ContentChunk):
+                    yield chunk.content
+        stream._collected()
+
+
+def log_failure(chunk: ErrorChunk) -> None:
+    """Logs a terminal error once; neither content nor keys are in the record."""
+    error = chunk.error
+    _LOG.warning(
+        "stream %s of %s/%s failed: %s: %s",
+        chunk.stream_id,
+        error.provider,
+        error.model,
+        error.kind,
+        error.message,
+        extra={
+            "streamkit_kind": error.kind,
+            "streamkit_provider": error.provider,
+            "streamkit_model": error.model,
+            "streamkit_status": error.status,
+            "streamkit_request_id": error.request_id,
+            "streamkit_stream_id": chunk.stream_id,
+        },
+    )

@@ -1,0 +1,1 @@
+"""The only place that waits for a network."""

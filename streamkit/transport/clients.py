@@ -1,0 +1,115 @@
+"""The HTTP clients that streamkit makes itself: few, shared, and closed with what they live in.
+
+An asynchronous client belongs to one event loop and is closed when that loop ends; the synchronous
+one belongs to the process. Neither survives a fork. Loading the trusted certificates takes longer
+than anything else in a first request, so they are loaded once, and only for https.
+"""
+
+import atexit
+import os
+import ssl
+import threading
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import httpx
+from anyio.lowlevel import RunVar
+
+# No limit on connections: a stream that waits for a free one would look like a silent service.
+_LIMITS: Final = httpx.Limits(
+    max_connections=None, max_keepalive_connections=100, keepalive_expiry=30
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """How streamkit's own clients reach the network.
+
+    Attributes:
+        proxy: The address of a proxy for all requests.
+        ca_file: A file with the certificates to trust, instead of the usual ones.
+        trust_env: Take proxies and certificates from the environment (`HTTPS_PROXY`, …).
+    """
+
+    proxy: str | None = None
+    ca_file: str | None = None
+    trust_env: bool = True
+
+
+_Key = tuple[Network, bool]
+_Owned = tuple[httpx.AsyncClient, AsyncGenerator[None, None]]
+
+_ASYNC_CLIENTS: Final[RunVar[dict[_Key, _Owned]]] = RunVar("streamkit_http_clients")
+
+
+async def async_client(network: Network, *, is_secure: bool) -> httpx.AsyncClient:
+    """The running event loop's client; made on first use."""
+    try:
+        clients = _ASYNC_CLIENTS.get()
+    except LookupError:
+        clients = {}
+        _ASYNC_CLIENTS.set(clients)
+    owned = clients.get((network, is_secure))
+    if owned is None:
+        client = httpx.AsyncClient(**_options(network, is_secure))
+        owner = _closing(client)
+        await anext(owner)
+        owned = clients[network, is_secure] = (client, owner)
+    return owned[0]
+
+
+async def _closing(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
+    # Event loops close the asynchronous generators that were started in them when they end; this
+    # one takes the client along.
+    try:
+        yield
+    finally:
+        await client.aclose()
+
+
+_SYNC_CLIENTS: Final[dict[tuple[int, _Key], httpx.Client]] = {}
+_SYNC_LOCK: Final = threading.Lock()
+
+
+def sync_client(network: Network, *, is_secure: bool) -> httpx.Client:
+    """The process's client; made on first use, safe to use from several threads."""
+    key = (os.getpid(), (network, is_secure))
+    with _SYNC_LOCK:
+        client = _SYNC_CLIENTS.get(key)
+        if client is None:
+            client = _SYNC_CLIENTS[key] = httpx.Client(**_options(network, is_secure))
+        return client
+
+
+@atexit.register
+def _close_sync_clients() -> None:
+    for (pid, _), client in _SYNC_CLIENTS.items():
+        if pid == os.getpid():
+            client.close()
+
+
+def _options(network: Network, is_secure: bool) -> dict[str, Any]:
+    verify = _trusted(network) if is_secure else _trusting_nobody()
+    return {
+        "verify": verify,
+        "proxy": network.proxy,
+        "trust_env": network.trust_env,
+        "limits": _LIMITS,
+        "follow_redirects": False,
+        "timeout": None,
+    }
+
+
+@cache
+def _trusted(network: Network) -> ssl.SSLContext:
+    if network.ca_file is not None:
+        return ssl.create_default_context(cafile=network.ca_file)
+    return httpx.create_ssl_context(trust_env=network.trust_env)
+
+
+@cache
+def _trusting_nobody() -> ssl.SSLContext:
+    # For http:// only. Were it ever used for TLS, it would trust no certificate at all.
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

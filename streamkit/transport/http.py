@@ -1,0 +1,400 @@
+"""The transport over httpx, or over any client of httpx's shape that a caller brings.
+
+Only builtins go into the client, and nothing of it comes out: no type of it is ever asked for, and
+its exceptions are told by name. A client that a caller brought is never closed here.
+
+How a pending wait is woken, be it for a deadline or by `stop()`: a `Watch` shuts the answer's
+socket down where it has one of its own (HTTP/1.1 over a real socket); else asynchronous waits run
+in a cancel scope. Synchronous waits without a socket see a deadline only when their read returns.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+
+from streamkit.errors import ConfigurationError
+from streamkit.settings import Timeouts
+from streamkit.transport.base import (
+    DeadlinePassed,
+    Head,
+    Interrupted,
+    OutgoingRequest,
+    TransportFailure,
+)
+from streamkit.transport.clients import Network, async_client, sync_client
+from streamkit.transport.failures import failure_of
+from streamkit.transport.host import Host
+from streamkit.transport.watchdog import Watch
+
+#: Seconds that closing a connection may take before it is left to itself.
+_CLOSE_S = 2.0
+
+
+class HTTPTransport:
+    """Opens exchanges over HTTP.
+
+    Args:
+        client: The caller's client, or `None` for streamkit's own.
+        network: How streamkit's own clients reach the network.
+    """
+
+    def __init__(self, client: Any = None, network: Network | None = None) -> None:
+        if client is not None and not (
+            hasattr(client, "build_request") and hasattr(client, "send")
+        ):
+            raise ConfigurationError(
+                f"http_client must be a client of httpx's shape, not {type(client).__name__}."
+            )
+        self._client = client
+        self._network = network or Network()
+
+    def check(self, *, is_async: bool) -> None:
+        """Refuses a client of the wrong kind.
+
+        Raises:
+            ConfigurationError: The caller's client is synchronous and the use is not, or the
+                reverse.
+        """
+        if self._client is not None and hasattr(self._client, "aclose") != is_async:
+            use, needed = ("async", "an AsyncClient") if is_async else ("sync", "a Client")
+            raise ConfigurationError(f"For {use} use, http_client must be {needed}.")
+
+    def opening(self) -> "HTTPOpening":
+        """Makes the handle for one exchange to be opened."""
+        return HTTPOpening(self._client, self._network)
+
+
+class HTTPOpening:
+    """One exchange before it is open."""
+
+    def __init__(self, client: Any, network: Network) -> None:
+        self._client = client
+        self._network = network
+        self._wake: Callable[[], object] | None = None
+        self._is_interrupted = False
+
+    def interrupt(self) -> None:
+        """Wakes the pending opening, now or as soon as it begins; from any thread.
+
+        In synchronous code an opening on a connection that is used again cannot be woken while it
+        waits for headers: it ends with them, or with its deadline.
+        """
+        self._is_interrupted = True
+        if self._wake is not None:
+            self._wake()
+
+    async def open(
+        self, request: OutgoingRequest, deadline: float, timeouts: Timeouts
+    ) -> "HTTPExchange":
+        """Sends the request and waits for status and headers."""
+        host = Host()
+        limits = _limits(timeouts, read=None)
+        with anyio.CancelScope(deadline=_loop_deadline(deadline)) as scope:
+            self._wake = lambda: host.call_soon(scope.cancel)
+            if self._is_interrupted:
+                scope.cancel()
+            client = self._client
+            try:
+                if client is None:
+                    is_secure = request.url.startswith("https:")
+                    client = await async_client(self._network, is_secure=is_secure)
+                built = _build(client, request, {"timeout": limits})
+                response = await client.send(built, stream=True, follow_redirects=False)
+            except Exception as error:
+                raise failure_of(error) from None
+            finally:
+                self._wake = None
+            return HTTPExchange(response, host)
+        raise Interrupted if self._is_interrupted else DeadlinePassed
+
+    def open_sync(
+        self, request: OutgoingRequest, deadline: float, timeouts: Timeouts
+    ) -> "SyncHTTPExchange":
+        """The same for synchronous code."""
+        watch: Watch | None = None
+
+        def trace(event: str, info: Mapping[str, Any]) -> None:
+            # Told by httpcore while it opens; only a new connection shows its socket here.
+            nonlocal watch
+            if event == "connection.connect_tcp.complete" and "return_value" in info:
+                raw_socket = info["return_value"].get_extra_info("socket")
+                if raw_socket is not None:
+                    watch = Watch(raw_socket)
+                    watch.arm(deadline)
+                    self._wake = watch.fire
+            if self._is_interrupted:
+                raise Interrupted
+
+        remaining = None if deadline == math.inf else max(0.001, deadline - time.monotonic())
+        limits = _limits(timeouts, read=remaining)
+        client = self._client
+        try:
+            if client is None:
+                client = sync_client(self._network, is_secure=request.url.startswith("https:"))
+            built = _build(client, request, {"timeout": limits, "trace": trace})
+            response = client.send(built, stream=True, follow_redirects=False)
+        except Interrupted:
+            raise
+        except Exception as error:
+            if self._is_interrupted:
+                raise Interrupted from None
+            failure = failure_of(error)
+            if failure.kind == "timeout_idle" or (watch is not None and watch.has_fired):
+                raise DeadlinePassed from None
+            raise failure from None
+        finally:
+            self._wake = None
+            if watch is not None:
+                watch.disarm()
+        exchange = SyncHTTPExchange(response)
+        # The client reads its limit when the body begins. The watch keeps the deadlines from here
+        # on; without one, this is the longest that a read may block.
+        longest = [each or math.inf for each in (timeouts.first_content, timeouts.idle)]
+        limits["read"] = None if exchange.has_watch or math.inf in longest else max(longest)
+        return exchange
+
+
+class _Answer:
+    """What both kinds of exchange know of an answer."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+        self._is_exhausted = False
+        self._is_closed = False
+        self._is_interrupted = False
+        self._watch = _watch(response)
+        self.head = Head(
+            int(response.status_code),
+            {str(name).lower(): str(value) for name, value in response.headers.items()},
+        )
+
+    @property
+    def has_watch(self) -> bool:
+        """Whether a pending read can be woken by its socket."""
+        return self._watch is not None
+
+    def _is_encoded(self) -> bool:
+        return self.head.headers.get("content-encoding", "identity").lower() not in {"", "identity"}
+
+    def _failure(self, error: Exception) -> TransportFailure:
+        if self._is_interrupted:
+            return Interrupted()
+        if self._watch is not None and self._watch.has_fired:
+            return DeadlinePassed()
+        return failure_of(error)
+
+    def _finished(self) -> None:
+        """The body was read to its end: the connection may be somebody else's by now."""
+        self._is_exhausted = True
+        if self._watch is not None:
+            self._watch.disarm()
+
+
+class HTTPExchange(_Answer):
+    """An answer being read by asynchronous code."""
+
+    def __init__(self, response: Any, host: Host) -> None:
+        super().__init__(response)
+        self._host = host
+        self._scope: anyio.CancelScope | None = None
+        # The raw stream is cheaper than `aiter_bytes`, which alone undoes a Content-Encoding.
+        body = response.aiter_bytes() if self._is_encoded() else response.stream
+        self._next: Callable[[], Any] = aiter(body).__anext__
+
+    async def read(self, deadline: float) -> bytes | None:
+        """Waits for the next read; `None` at the end of the body."""
+        watch = self._watch
+        if watch is None:
+            return await self._scoped_read(deadline)
+        if deadline < watch.armed_for:
+            watch.arm(deadline)
+        watch.deadline = deadline
+        try:
+            data: bytes = await self._next()
+            return data
+        except StopAsyncIteration:
+            self._finished()
+            return None
+        except Exception as error:
+            raise self._failure(error) from None
+
+    async def _scoped_read(self, deadline: float) -> bytes | None:
+        with anyio.CancelScope(deadline=_loop_deadline(deadline)) as scope:
+            self._scope = scope
+            if self._is_interrupted:
+                scope.cancel()
+            try:
+                data: bytes = await self._next()
+                return data
+            except StopAsyncIteration:
+                self._finished()
+                return None
+            except Exception as error:
+                raise self._failure(error) from None
+            finally:
+                self._scope = None
+        raise Interrupted if self._is_interrupted else DeadlinePassed
+
+    def interrupt(self) -> None:
+        """Wakes a pending read, now or as soon as it begins; from any thread."""
+        self._is_interrupted = True
+        if self._watch is not None:
+            self._watch.fire()
+        else:
+            self._host.call_soon(self._cancel_scope)
+
+    def _cancel_scope(self) -> None:
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def close(self, drain_s: float = 0.0) -> None:
+        """Lets go of the connection, even when the caller is cancelled."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        with anyio.CancelScope(shield=True):
+            if not self._is_exhausted and drain_s > 0:
+                with anyio.move_on_after(drain_s):
+                    await self._read_rest()
+            if not self._is_exhausted:
+                # A read that is cancelled at once unwinds the client's own generators; left
+                # suspended, they would be closed by the garbage collector, with a warning.
+                with anyio.CancelScope() as scope:
+                    scope.cancel()
+                    await self._read_rest()
+            if self._watch is not None:
+                self._watch.disarm()
+            with anyio.move_on_after(_CLOSE_S):
+                await self._response.aclose()
+
+    async def _read_rest(self) -> None:
+        try:
+            while True:
+                await self._next()
+        except StopAsyncIteration:
+            self._finished()
+        except Exception:
+            # The stream has its terminal chunk: how its connection ends changes nothing any more,
+            # and a broken one is not used again.
+            return
+
+    def abandon(self) -> None:
+        """Lets go without waiting; the loop closes what is left."""
+        if self._is_closed:
+            return
+        if self._watch is not None and not self._is_exhausted:
+            self._watch.fire()
+        self._host.spawn(self.close)
+
+
+class SyncHTTPExchange(_Answer):
+    """An answer being read by synchronous code."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__(response)
+        body = response.iter_bytes() if self._is_encoded() else response.stream
+        self._body = iter(body)
+
+    def read(self, deadline: float) -> bytes | None:
+        """Blocks until the next read; `None` at the end of the body."""
+        watch = self._watch
+        if watch is not None:
+            if deadline < watch.armed_for:
+                watch.arm(deadline)
+            watch.deadline = deadline
+        elif self._is_interrupted:
+            raise Interrupted
+        elif time.monotonic() >= deadline:
+            raise DeadlinePassed
+        try:
+            data: bytes = next(self._body)
+            return data
+        except StopIteration:
+            self._finished()
+            return None
+        except Exception as error:
+            failure = self._failure(error)
+            if failure.kind == "timeout_idle":
+                raise DeadlinePassed from None
+            raise failure from None
+
+    def interrupt(self) -> None:
+        """Wakes a pending read where there is a socket; else the next one fails."""
+        self._is_interrupted = True
+        if self._watch is not None:
+            self._watch.fire()
+
+    def close(self, drain_s: float = 0.0) -> None:
+        """Lets go of the connection."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if not self._is_exhausted and drain_s > 0 and self._watch is not None:
+            self._watch.arm(time.monotonic() + drain_s)
+            self._read_rest()
+        if self._watch is not None:
+            self._watch.disarm()
+        self._response.close()
+
+    def _read_rest(self) -> None:
+        try:
+            for _ in self._body:
+                pass
+        except Exception:
+            return  # see HTTPExchange: a broken connection is not used again
+        self._finished()
+
+    def abandon(self) -> None:
+        """Lets go of the connection from a finaliser."""
+        if self._is_closed:
+            return
+        if self._watch is not None and not self._is_exhausted:
+            self._watch.fire()
+        _closer(self.close)
+
+
+def _closer(close: Callable[[], None]) -> None:
+    """Closes from a thread of its own: a finaliser may run while this one holds the pool's lock."""
+    import threading
+
+    threading.Thread(target=close, name="streamkit-close", daemon=True).start()
+
+
+def _build(client: Any, request: OutgoingRequest, extensions: dict[str, Any]) -> Any:
+    return client.build_request(
+        request.method,
+        request.url,
+        headers=dict(request.headers),
+        content=request.body,
+        extensions=extensions,
+    )
+
+
+def _limits(timeouts: Timeouts, read: float | None) -> dict[str, float | None]:
+    """The limits as httpx's `timeout` extension holds them, in seconds."""
+    return {
+        "connect": timeouts.connect,
+        "pool": timeouts.connect,
+        "read": read,
+        "write": timeouts.first_content,
+    }
+
+
+def _loop_deadline(deadline: float) -> float:
+    """A deadline on the monotonic clock as one on the event loop's."""
+    if deadline == math.inf:
+        return math.inf
+    return anyio.current_time() + (deadline - time.monotonic())
+
+
+def _watch(response: Any) -> Watch | None:
+    """A watch over the answer's socket, where that socket is this answer's alone."""
+    extensions = getattr(response, "extensions", {})
+    if extensions.get("http_version", b"") not in {b"HTTP/1.1", b"HTTP/1.0"}:
+        return None  # HTTP/2 carries other answers on the same socket
+    stream = extensions.get("network_stream")
+    raw_socket = stream.get_extra_info("socket") if stream is not None else None
+    return Watch(raw_socket) if raw_socket is not None else None
