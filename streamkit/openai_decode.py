@@ -14,6 +14,7 @@ The rules kept here:
 5. An `error` anywhere is a failure, also after the finish reason.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from pydantic_core import to_json
 from streamkit.chunks import Usage
 from streamkit.classify import error_from_payload
 from streamkit.errors import ProviderError
+from streamkit.openai_template import ContentTemplate
 from streamkit.plugin import Quirks
 from streamkit.provider import Emitter
 from streamkit.wire.frames import Frame, FramingError
@@ -81,8 +83,15 @@ def decode_frame(frame: Frame, emit: Emitter, quirks: Quirks) -> None:
         return
     if frame.event == "error":
         raise error_from_payload(_json_or_text(frame), status=None, kinds=quirks.error_kinds)
+    memory = emit.memory
+    template: ContentTemplate | None = memory.get("template")
+    if template is not None:
+        known = template.text_of(frame.data)
+        if known is not None:
+            emit.content(known)
+            return
     payload = frame.object()
-    if "identified" not in emit.memory:
+    if "identified" not in memory:
         _identify(payload, emit)
     choices = payload.get("choices")
     if not choices or payload.get("error"):
@@ -94,19 +103,31 @@ def decode_frame(frame: Frame, emit: Emitter, quirks: Quirks) -> None:
         _read_beside_choices(payload, None, emit, quirks)
         return
     delta = choice.get("delta")
-    text = delta.get("content") if type(delta) is dict and len(delta) == 1 else None
-    if type(text) is str and not choice.get("logprobs"):
+    text: Any = delta.get("content") if type(delta) is dict and len(delta) == 1 else None
+    is_plain = type(text) is str and not choice.get("logprobs")
+    if is_plain:
         # Most frames of a long answer: one more piece of text and nothing beside it.
         emit.content(text)
     else:
         _read_delta(choice.get("message") if delta is None else delta, choice, emit, quirks)
+    told = len(emit.deltas)
     _read_beside_choices(payload, choice, emit, quirks)
     reason = choice.get("finish_reason")
     if reason:
         _finish(str(reason), emit)
+    elif is_plain and told == len(emit.deltas):
+        _learn(frame.data, text, emit)
     if delta is None and "message" in choice and payload.get("object") != "chat.completion.chunk":
         # A whole answer is complete by itself, whether it says why it ended or not.
         emit.terminator()
+
+
+def _learn(data: bytes, text: str, emit: Emitter) -> None:
+    """Remembers a frame that added its text and nothing else."""
+    template = emit.memory.get("template")
+    if template is None:
+        template = emit.memory["template"] = ContentTemplate()
+    template.learn(data, text)
 
 
 def read_usage(wire: Any, *, output_includes_reasoning: bool = True) -> Usage | None:
@@ -162,7 +183,7 @@ def _first_choice(choices: Any) -> dict[str, Any] | None:
     for position, choice in enumerate(choices):
         if type(choice) is not dict:
             raise _no_such_frame("a choice is no object")
-        index = choice.get("index", position)
+        index = choice.get("index")
         if index == 0 or index == "0" or (index is None and position == 0):
             return choice
     return None
@@ -321,9 +342,10 @@ def _call_of(
     """The call that a piece belongs to; a new one when it begins one."""
     calls: list[_Call] = emit.memory.setdefault("calls", [])
     slots: dict[object, _Call] = emit.memory.setdefault("slots", {})
-    if index is None:
+    if not isinstance(index, int | str):
         named = [call for call in calls if call_id and call.id == call_id]
-        slot, call = ("place", position), (named[0] if named else slots.get(("place", position)))
+        slot: tuple[str, object] = ("place", position)
+        call = named[0] if named else slots.get(slot)
     else:
         slot = ("index", index)
         call = slots.get(slot)
@@ -385,6 +407,6 @@ def _object(value: Any) -> dict[str, Any]:
 def _count(*values: Any) -> int | None:
     """The first of the values that is a number of tokens."""
     for value in values:
-        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
             return int(value)
     return None

@@ -19,10 +19,10 @@ import pluggy
 
 __all__ = [
     "API_VERSION",
-    "PROJECT_NAME",
     "Capabilities",
     "Capability",
     "EnvVar",
+    "PROJECT_NAME",
     "ProviderSpec",
     "Quirks",
     "hookimpl",
@@ -56,7 +56,7 @@ class Capabilities:
         parallel_tools: Several tool calls in one answer.
         reasoning: Reasoning is shown.
         usage: Token counts are told.
-        running_usage: Token counts are told while the answer runs.
+        running_usage: Token counts are told while the answer runs; unknown counts as no.
         json_schema: Answers that follow a JSON schema.
         images: Images in messages.
         documents: Documents in messages.
@@ -70,7 +70,7 @@ class Capabilities:
     parallel_tools: Capability = _UNKNOWN
     reasoning: Capability = _UNKNOWN
     usage: Capability = _UNKNOWN
-    running_usage: Capability = Capability.NO
+    running_usage: Capability = _UNKNOWN
     json_schema: Capability = _UNKNOWN
     images: Capability = _UNKNOWN
     documents: Capability = _UNKNOWN
