@@ -33,8 +33,9 @@ _FRAMERS: Final[dict[Framing, Callable[..., Framer]]] = {
     "json": JSONBodyFramer,
 }
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
-# How an event stream can begin: a field or a comment (HTML standard, server-sent events).
-_SSE_STARTS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
+# How an event stream can begin: with `data`, `event`, `id` or `retry`, or with a comment's colon
+# (HTML standard, server-sent events). One byte decides, however the body is cut: no JSON begins so.
+_SSE_STARTS: Final = (b"d", b"e", b"i", b"r", b":")
 
 
 def choose_framing(wanted: Framing, beginning: bytes) -> Framing:
@@ -88,18 +89,8 @@ class HTTPAttempt:
         self._error_body: bytearray | None = None
         self._was_empty = True
 
-        #: The last read brought something of the answer, not only keep-alives.
+        #: The last read brought content, not only keep-alives, ids, counts or an empty text.
         self.made_progress = False
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the terminal chunk was made."""
-        return self._assembler.is_over
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether the answer is known to be complete, and only its end marker is awaited."""
-        return self._assembler.has_evidence
 
     @property
     def is_error_body(self) -> bool:
@@ -121,7 +112,7 @@ class HTTPAttempt:
             if len(self._error_body) > MAX_ERROR_BODY:
                 return self._classified(elapsed_ms)
             return []
-        return self._absorb(self._feed, data, elapsed_ms)
+        return self._absorb(data, elapsed_ms)
 
     def ended(self, elapsed_ms: int, failure: TransportFailure | None = None) -> list[StreamChunk]:
         """The body ended, or broke off with a failure; returns the last chunks."""
@@ -130,9 +121,9 @@ class HTTPAttempt:
         # A whole body that broke off is no JSON; the failure says so better than its parser.
         is_cut_body = failure is not None and isinstance(self._framer, JSONBodyFramer)
         out = [] if is_cut_body else self._flush(elapsed_ms)
-        if self.is_over:
+        if self._assembler.is_over:
             return out
-        if failure is not None and not self.is_settled and failure.kind != "truncated":
+        if failure is not None and not self._assembler.has_evidence and failure.kind != "truncated":
             error = ProviderError(failure.kind, failure.message, detail=failure.detail)
             self._assembler.fail(error, elapsed_ms, out)
         elif self._was_empty and failure is None:
@@ -166,27 +157,26 @@ class HTTPAttempt:
         framer = self._framer
         if framer is None:
             return []
-        return self._absorb(lambda _: framer.close(), b"", elapsed_ms)
+        self._feed = lambda _: framer.close()
+        return self._absorb(b"", elapsed_ms)
 
-    def _absorb(
-        self, frames_of: Callable[[bytes], list[Frame]], data: bytes, elapsed_ms: int
-    ) -> list[StreamChunk]:
+    def _absorb(self, data: bytes, elapsed_ms: int) -> list[StreamChunk]:
         out: list[StreamChunk] = []
-        emit = self._emit
+        emit, decode = self._emit, self._decode
         deltas = emit.deltas
         fault: ProviderError | None = None
         try:
-            for frame in frames_of(data):
-                self._decode(frame, emit)
+            for frame in self._feed(data):
+                decode(frame, emit)
         except Exception as error:
             fault = self._fault(error)
-        self.made_progress = bool(deltas)
         if deltas:
             try:
                 self._assembler.feed(deltas, elapsed_ms, out)
-            except ProviderError as error:
-                fault = error
+            except Exception as error:
+                fault = self._fault(error)
             deltas.clear()
+        self.made_progress = bool(out) and self._assembler.has_spoken
         if self._assembler.is_terminated:
             # Whatever stands behind the end marker is not part of the answer.
             self._assembler.complete(elapsed_ms, out)
@@ -243,26 +233,16 @@ class DeltaAttempt:
         self.made_progress = False
         self.is_error_body = False
 
-    @property
-    def is_over(self) -> bool:
-        """Whether the terminal chunk was made."""
-        return self._assembler.is_over
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether the answer is known to be complete."""
-        return self._assembler.has_evidence
-
     def received(self, deltas: list[Delta], elapsed_ms: int) -> list[StreamChunk]:
         """Deltas came; returns the chunks that they make."""
         out: list[StreamChunk] = []
-        self.made_progress = True
         try:
             self._assembler.feed(deltas, elapsed_ms, out)
         except ProviderError as error:
             self._assembler.fail(error, elapsed_ms, out)
         except Exception as error:
             self._assembler.fail(plugin_error(self._provider_name, error), elapsed_ms, out)
+        self.made_progress = bool(out) and self._assembler.has_spoken
         if self._assembler.is_terminated:
             self._assembler.complete(elapsed_ms, out)
         return out
@@ -270,7 +250,7 @@ class DeltaAttempt:
     def ended(self, elapsed_ms: int, failure: TransportFailure | None = None) -> list[StreamChunk]:
         """The deltas ended, or broke off; returns the last chunks."""
         out: list[StreamChunk] = []
-        if failure is not None and not self.is_settled:
+        if failure is not None and not self._assembler.has_evidence:
             error = ProviderError(failure.kind, failure.message, detail=failure.detail)
             self._assembler.fail(error, elapsed_ms, out)
         else:
@@ -280,9 +260,10 @@ class DeltaAttempt:
 
 def plugin_error(name: str, error: Exception) -> ProviderError:
     """What a plug-in's own bug becomes: the stream fails, the program does not."""
-    lines = traceback.format_exception(error)
+    # Few steps instead of few characters: a cut before secrets are hidden could leave half of one.
+    lines = traceback.format_exception(error, limit=-6)
     return ProviderError(
         "plugin",
         f"The provider `{name}` raised {type(error).__name__}; this is a bug in its plug-in.",
-        detail="".join(lines)[-4000:],
+        detail="".join(lines),
     )

@@ -17,7 +17,7 @@ import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from pydantic_core import to_json
 
@@ -87,10 +87,6 @@ class _Attempt(Protocol):
     made_progress: bool
 
     @property
-    def is_over(self) -> bool: ...
-    @property
-    def is_settled(self) -> bool: ...
-    @property
     def is_error_body(self) -> bool: ...
     def received(self, data: Any, elapsed_ms: int) -> list[StreamChunk]: ...
     def ended(
@@ -152,6 +148,7 @@ class StreamFlow:
         except TransportFailure as failure:
             yield self._failed(failure)
         except ProviderError as error:
+            yield Release()
             yield self._refused(error)
         else:
             yield from self._read(attempt)
@@ -216,8 +213,9 @@ class StreamFlow:
         self._redactor.learn(secret_headers(headers))
         self._redactor.learn(provider.secrets())
         url = f"{provider.base_url}/{call.path.lstrip('/')}"
-        userinfo = urlsplit(url).netloc.rpartition("@")[0]
-        self._redactor.learn([userinfo, *userinfo.split(":", 1)[1:]])
+        if "@" in url:
+            userinfo = urlsplit(url).netloc.rpartition("@")[0]
+            self._redactor.learn([userinfo, *userinfo.split(":", 1)[1:]])
         return OutgoingRequest(method=call.method, url=url, headers=headers, body=body)
 
     # Reading.
@@ -225,7 +223,9 @@ class StreamFlow:
     def _read(self, attempt: _Attempt) -> Flow:
         if attempt.is_error_body:
             self.deadline = min(self._clock.monotonic() + ERROR_BODY_S, self._total_deadline)
-        idle = _or_forever(self._timeouts.idle)
+        assembler, now_of = self._assembler, self._clock.monotonic
+        idle, began = _or_forever(self._timeouts.idle), self._began
+        total_deadline = self._total_deadline
         settled_until: float | None = None
         while True:
             if self.stop_requested:
@@ -238,23 +238,29 @@ class StreamFlow:
                 yield Release()
                 yield self._broken_off(attempt, failure)
                 return
-            now = self._clock.monotonic()
-            elapsed_ms = self._elapsed(now)
+            now = now_of()
+            elapsed_ms = int((now - began) * 1000)
             if data is None:
                 chunks = attempt.ended(elapsed_ms)
             else:
                 chunks = attempt.received(data, elapsed_ms)
-            if attempt.is_over:
+            if assembler.is_over:
                 break
-            if attempt.is_settled:
+            if assembler.has_evidence:
                 # Complete, but for its end marker: a grace that keep-alives do not prolong.
                 settled_until = settled_until or now + END_GRACE_S
                 self.deadline = min(settled_until, self._total_deadline)
             elif attempt.made_progress:
-                self.deadline = min(now + idle, self._total_deadline)
+                deadline = now + idle
+                self.deadline = deadline if deadline < total_deadline else total_deadline
             if chunks:
                 yield chunks
-        if data is not None and attempt.is_settled:
+                # The time that the consumer took is not the service's.
+                away = now_of() - now
+                self.deadline = min(self.deadline + away, total_deadline)
+                if settled_until is not None:
+                    settled_until += away
+        if data is not None and chunks[-1].type == "end":
             # The terminator came and the body goes on: what the caller waits for comes first.
             yield chunks
             yield Release(DRAIN_S)
@@ -267,7 +273,7 @@ class StreamFlow:
         if self.stop_requested:
             return self._cancelled()
         if isinstance(failure, DeadlinePassed) and not attempt.is_error_body:
-            if attempt.is_settled and now < self._total_deadline:
+            if self._assembler.has_evidence and now < self._total_deadline:
                 return attempt.ended(self._elapsed(now))
             failure = self._expired(now)
         return attempt.ended(self._elapsed(now), failure)
@@ -332,27 +338,35 @@ def redirect_target(request: OutgoingRequest, head: Head) -> OutgoingRequest | N
     any other would send the key and the messages to somebody that the caller did not name.
 
     Raises:
-        ProviderError: The redirect must not be followed (`configuration`).
+        ProviderError: The redirect must not be followed (`configuration`), or leads nowhere
+            (`protocol`).
     """
     location = head.headers.get("location")
     if head.status not in {301, 302, 303, 307, 308} or not location:
         return None
-    url = urljoin(request.url, location)
-    if head.status in {307, 308} and _origin(url) == _origin(request.url):
+    try:
+        target = urlsplit(urljoin(request.url, location))
+        is_same_origin = _origin(target) == _origin(urlsplit(request.url))
+    except ValueError as error:
+        message = f"The service redirects ({head.status}) to what is no address."
+        raise ProviderError("protocol", message, status=head.status) from error
+    if head.status in {307, 308} and is_same_origin:
+        # Nothing but path and query is taken over: were the address read in another way by the HTTP
+        # client, it could still lead nowhere else.
+        asked = urlsplit(request.url)
+        url = urlunsplit((asked.scheme, asked.netloc, target.path, target.query, ""))
         return OutgoingRequest(
             method=request.method, url=url, headers=request.headers, body=request.body
         )
-    parts = urlsplit(url)
     raise ProviderError(
         "configuration",
-        f"The service redirects ({head.status}) to {parts.scheme}://{parts.hostname or ''}"
-        f"{parts.path}, and the key is not sent there. Set base_url to the address that is meant.",
+        f"The service redirects ({head.status}) to {target.scheme}://{target.hostname or ''}"
+        f"{target.path}, and the key is not sent there. Set base_url to the address that is meant.",
         status=head.status,
         evidence=f"status {head.status}",
     )
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
     default = {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname, parts.port or default

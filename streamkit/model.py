@@ -89,6 +89,7 @@ class Model:
         self._defaults = dict(defaults or {})
         self._clock = clock
         self._make_id = make_id
+        self._refused = [each for each in _NEEDS if self.capabilities.is_refused(each)]
 
     def __repr__(self) -> str:
         return f"<Model {self.ref}>"
@@ -208,9 +209,8 @@ class Model:
         return known if key is None or callable(key) else [*known, key.get_secret_value()]
 
     def _refuse_impossible(self, request: ChatRequest) -> None:
-        capabilities = self.capabilities
-        for name, is_needed in _NEEDS.items():
-            if capabilities.is_refused(name) and is_needed(request):
+        for name in self._refused:
+            if _NEEDS[name](request):
                 raise ConfigurationError(
                     f"{self.ref} cannot do what the request asks for: {name.replace('_', ' ')}."
                 )

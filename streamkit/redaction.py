@@ -22,22 +22,13 @@ _SHAPES: Final = re.compile(
       | \bAIza[A-Za-z0-9_\-]{20,}
       | \buser_[A-Za-z0-9]{12,}
       | (?<=Bearer\s)[^\s"'<>]{4,}
-      | (?<=://)[^\s/@"'<>]+(?=@)
+      | (?<=://)[^\s/"'<>]+(?=@)
     )""",
     re.VERBOSE,
 )
 
-_SENSITIVE_HEADERS: Final = frozenset(
-    {
-        "api-key",
-        "authorization",
-        "cookie",
-        "proxy-authorization",
-        "set-cookie",
-        "x-api-key",
-        "x-goog-api-key",
-    }
-)
+# Words in the names of headers that carry secrets, also in those that a service made up.
+_SENSITIVE_WORDS: Final = ("auth", "cookie", "key", "password", "secret", "token")
 
 
 class Redactor:
@@ -48,21 +39,19 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets: list[str] = []
-        self.learn(secrets)
+        self._secrets = set(secrets)
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._secrets)} secrets)"
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Adds secrets to hide; empty ones are ignored."""
-        known = {*self._secrets, *(secret for secret in secrets if secret)}
-        # Longest first: a secret may contain another one.
-        self._secrets = sorted(known, key=len, reverse=True)
+        self._secrets.update(secrets)
 
     def text(self, text: str, limit: int = MAX_DETAIL) -> str:
         """The text without secrets, cut to `limit` characters."""
-        for secret in self._secrets:
+        # Longest first: a secret may contain another one.
+        for secret in sorted(filter(None, self._secrets), key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         text = _SHAPES.sub(HIDDEN, text)
         return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -82,6 +71,6 @@ def secret_headers(headers: Mapping[str, str]) -> list[str]:
     """The secrets that request headers carry: whole values, and what stands behind `Bearer`."""
     found: list[str] = []
     for name, value in headers.items():
-        if name.lower() in _SENSITIVE_HEADERS:
+        if any(word in name.lower() for word in _SENSITIVE_WORDS):
             found += [value, value.rpartition(" ")[2]]
     return found

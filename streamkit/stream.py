@@ -8,7 +8,6 @@ No cancel scope and no task group is held while a chunk is with the consumer.
 
 import logging
 import warnings
-from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
@@ -136,7 +135,7 @@ class ChunkStream:
         """
         if self._use == "sync":
             raise StreamClaimedError("This stream is read by synchronous code: call close().")
-        self._is_closed = True
+        self._close()
         if self._is_reading:
             self._interrupt()  # the pending read ends, and lets go itself
             return
@@ -171,6 +170,8 @@ class ChunkStream:
                         break
                     step = steps.throw(error)
                 else:
+                    if self._is_closed:
+                        break
                     step = steps.send(result)
             else:
                 self._take(step)
@@ -249,7 +250,7 @@ class ChunkStream:
         """Ends the stream and lets go of its connection; see `aclose()`."""
         if self._use == "async":
             raise StreamClaimedError("This stream is read by asynchronous code: await aclose().")
-        self._is_closed = True
+        self._close()
         if self._is_reading:
             self._interrupt()
             return
@@ -279,6 +280,8 @@ class ChunkStream:
                         break
                     step = steps.throw(error)
                 else:
+                    if self._is_closed:
+                        break
                     step = steps.send(result)
             else:
                 self._take(step)
@@ -351,12 +354,17 @@ class ChunkStream:
             self._steps.close()
         self._is_reading = True
 
+    def _close(self) -> None:
+        self._is_closed = True
+        del self._batch[self._position :]  # what had come and was not asked for is not delivered
+
     def _take(self, batch: Any) -> None:
         self._batch = batch
         last = batch[-1]
-        if isinstance(last, EndChunk | ErrorChunk):
+        kind = type(last)  # `isinstance` against a pydantic class costs more than a read's clock
+        if kind is EndChunk or kind is ErrorChunk:
             self._terminal = last
-            if isinstance(last, ErrorChunk):
+            if kind is ErrorChunk:
                 log_failure(last)
 
     def _fold(self, until: int) -> None:
@@ -409,25 +417,27 @@ class TextView:
     def __init__(self, stream: ChunkStream) -> None:
         self._stream = stream
 
-    def __aiter__(self) -> AsyncIterator[str]:
-        return self._texts()
+    def __aiter__(self) -> Self:
+        return self
 
-    def __iter__(self) -> Iterator[str]:
-        return self._texts_sync()
+    def __iter__(self) -> Self:
+        return self
 
-    async def _texts(self) -> AsyncIterator[str]:
-        async with self._stream as stream:
-            async for chunk in stream:
-                if isinstance(chunk, ContentChunk):
-                    yield chunk.content
-        stream._collected()
+    # No generators: one that is left half-way would wait for the garbage collector.
 
-    def _texts_sync(self) -> Iterator[str]:
-        with self._stream as stream:
-            for chunk in stream:
-                if isinstance(chunk, ContentChunk):
-                    yield chunk.content
-        stream._collected()
+    async def __anext__(self) -> str:
+        async for chunk in self._stream:
+            if isinstance(chunk, ContentChunk):
+                return chunk.content
+        self._stream._collected()
+        raise StopAsyncIteration
+
+    def __next__(self) -> str:
+        for chunk in self._stream:
+            if isinstance(chunk, ContentChunk):
+                return chunk.content
+        self._stream._collected()
+        raise StopIteration
 
 
 def log_failure(chunk: ErrorChunk) -> None:

@@ -7,7 +7,7 @@ The rules of a stream that live here, and nowhere else:
    Without it the end of the bytes is `truncated`; success that says nothing is `empty_response`.
 3. A run of content, of refusal or of reasoning is one part; each tool call is a part of its own.
 4. A tool call's `done` chunk comes when the call is whole, and only then are its arguments parsed.
-5. No text holds half a character.
+5. No text holds half a character: not the answer's, and no other that a chunk carries.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ from streamkit.assembly.deltas import (
     UsageDelta,
 )
 from streamkit.assembly.tool_calls import OpenCall, parse_arguments
-from streamkit.assembly.unicode import is_whole, mended, split_trailing_half
+from streamkit.assembly.unicode import is_whole, mended, mended_value, split_trailing_half
 from streamkit.chunks import (
     Attempt,
     ContentChunk,
@@ -46,11 +46,14 @@ from streamkit.chunks import (
     UsageChunk,
 )
 from streamkit.errors import ProviderError
-from streamkit.redaction import MAX_MESSAGE, Redactor
+from streamkit.redaction import MAX_DETAIL, MAX_MESSAGE, Redactor
 
 _REASONS: Final = frozenset(
     {"stop", "length", "tool_calls", "content_filter", "cancelled", "other"}
 )
+# The validated constructor without the call through Python: a third of a chunk's cost.
+_make_content: Final = ContentChunk.__pydantic_validator__.validate_python
+
 # Reasons that explain an answer without any content.
 _EXPLAINING: Final = frozenset({"length", "content_filter"})
 
@@ -102,7 +105,9 @@ class Assembler:
         self._metadata: dict[str, Any] = {}
         self._identity = IdentityDelta()
         self._finish: FinishDelta | None = None
-        self._has_evidence = False
+
+        #: The answer is known to be complete.
+        self.has_evidence = False
 
         self._attempts: list[Attempt] = []
         self._attempt_began_ms = 0
@@ -116,25 +121,7 @@ class Assembler:
         #: The terminal chunk was made.
         self.is_over = False
 
-        self._handlers: dict[type, Callable[[Any, int, list[StreamChunk]], None]] = {
-            ContentDelta: self._on_content,
-            ReasoningDelta: self._on_reasoning,
-            ToolCallDelta: self._on_tool_call,
-            ToolResultDelta: self._on_tool_result,
-            UsageDelta: self._on_usage,
-            MetadataDelta: self._on_metadata,
-            IdentityDelta: self._on_identity,
-            NoticeDelta: self._on_notice,
-            FinishDelta: self._on_finish,
-            TerminatorDelta: self._on_terminator,
-        }
-
     # What the flow calls.
-
-    @property
-    def has_evidence(self) -> bool:
-        """Whether the answer is known to be complete."""
-        return self._has_evidence
 
     @property
     def has_spoken(self) -> bool:
@@ -171,9 +158,8 @@ class Assembler:
         Raises:
             ProviderError: The deltas break a rule (`protocol`); the chunks before it are in `out`.
         """
-        handlers = self._handlers
         for delta in deltas:
-            handlers[type(delta)](delta, elapsed_ms, out)
+            _HANDLERS[type(delta)](self, delta, elapsed_ms, out)
             if self.is_terminated:
                 break  # nothing behind the end marker belongs to the answer
 
@@ -185,7 +171,7 @@ class Assembler:
             out: Where the chunks go.
             detail: How the bytes ended, for developers.
         """
-        if not self._has_evidence:
+        if not self.has_evidence:
             message = "The answer stopped before its end: the service sent no end marker."
             self.fail(ProviderError("truncated", message, detail=detail or None), elapsed_ms, out)
             return
@@ -220,7 +206,7 @@ class Assembler:
                 index=self._take_index(),
                 elapsed_ms=elapsed_ms,
                 metadata=self._named_metadata(self._metadata),
-                error=self.error_info(error),
+                error=self._info(error),
                 partial=self.has_spoken,
                 usage=self._usage,
                 attempts=tuple(self._attempts),
@@ -229,9 +215,22 @@ class Assembler:
         )
         self.is_over = True
 
+    def _info(self, error: ProviderError) -> ErrorInfo:
+        try:
+            return self.error_info(error)
+        except (AttributeError, TypeError, ValueError) as broken:
+            # Facts of the wrong types. A stream ends in its error chunk all the same.
+            message = (
+                "The provider raised an error that is malformed; this is a bug in its plug-in."
+            )
+            return self.error_info(ProviderError("plugin", message, detail=str(broken)))
+
     def error_info(self, error: ProviderError) -> ErrorInfo:
         """The error as the schema shows it: redacted, cut, with the request's own facts."""
-        hide = self._redactor.text
+
+        def hide(text: str, limit: int = MAX_DETAIL) -> str:
+            return self._redactor.text(mended_value(text), limit)
+
         message = " ".join(error.message.split()) or f"The request failed ({error.kind})."
         status = error.status if error.status is not None else self._status
         request_id = error.request_id or self._service_request_id
@@ -258,39 +257,45 @@ class Assembler:
         refusal = delta.refusal
         run = "refusal" if refusal else "content"
         text = delta.text
-        if self._run is not run:
-            self._begin_run(run, elapsed_ms, out)
-        if self._held or not text.isascii():
-            text = self._whole_text(text)
         if not text:
             return
         if self._finish is not None:
             raise self._spoke_after_finish()
+        if self._run is not run:
+            self._begin_run(run, elapsed_ms, out)
+        if self._held or not text.isascii():
+            text = self._whole_text(text)
+            if not text:
+                return  # half a character, so far
         if self._first_content_ms is None:
             self._first_content_ms = elapsed_ms
         index = self._index
         self._index = index + 1
-        metadata = delta.metadata
-        out.append(
-            ContentChunk(
-                stream_id=self._stream_id,
-                index=index,
-                part=self._part,
-                elapsed_ms=elapsed_ms,
-                content=text,
-                refusal=refusal,
-                metadata=None if metadata is None else self._named_metadata(metadata),
-            )
-        )
+        fields: dict[str, Any] = {
+            "stream_id": self._stream_id,
+            "index": index,
+            "part": self._part,
+            "elapsed_ms": elapsed_ms,
+            "content": text,
+        }
+        if refusal:
+            fields["refusal"] = True
+        if delta.metadata is not None:
+            fields["metadata"] = self._named_metadata(delta.metadata)
+        out.append(_make_content(fields))
 
     def _on_reasoning(self, delta: ReasoningDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
-        if self._run != "reasoning":
-            self._begin_run("reasoning", elapsed_ms, out)
         text = delta.text
-        if self._held or not text.isascii():
-            text = self._whole_text(text)
         if not (text or delta.redacted or delta.metadata):
             return
+        if self._finish is not None:
+            raise self._spoke_after_finish()
+        if self._run != "reasoning":
+            self._begin_run("reasoning", elapsed_ms, out)
+        if self._held or not text.isascii():
+            text = self._whole_text(text)
+            if not (text or delta.redacted or delta.metadata):
+                return  # half a character, so far
         self._speak(elapsed_ms)
         out.append(
             ReasoningChunk(
@@ -306,6 +311,8 @@ class Assembler:
 
     def _on_tool_call(self, delta: ToolCallDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
         call = self._calls.get(delta.key)
+        if self._finish is not None and (call is None or delta.arguments):
+            raise self._spoke_after_finish()
         if call is None:
             self._begin_run(None, elapsed_ms, out)
             call = self._calls[delta.key] = OpenCall(self._take_part())
@@ -315,10 +322,11 @@ class Assembler:
         if call.done:
             raise ProviderError("protocol", "The service sent more of a tool call that was whole.")
         call.free_text = call.free_text or delta.free_text
-        call.executed_by = delta.executed_by
-        call.name = call.name or delta.name
+        if delta.executed_by == "provider":
+            call.executed_by = "provider"  # said once is enough
+        call.name = call.name or mended_value(delta.name)
         if call.call_id is None and delta.call_id is not None:
-            call.call_id = self._unique_call_id(delta.call_id)
+            call.call_id = self._unique_call_id(mended_value(delta.call_id))
         text = delta.arguments
         if self._held or not text.isascii():
             text = self._whole_text(text)
@@ -326,6 +334,7 @@ class Assembler:
         if call.name is not None and (call.unsent or not call.announced or delta.metadata):
             self._send_call(call, elapsed_ms, out, self._named_metadata(delta.metadata))
         if delta.done:
+            self._release_half(elapsed_ms, out)
             self._close_call(call, elapsed_ms, out)
 
     def _on_tool_result(
@@ -339,16 +348,16 @@ class Assembler:
                 index=self._take_index(),
                 part=self._take_part(),
                 elapsed_ms=elapsed_ms,
-                call_id=delta.call_id,
-                name=delta.name,
-                output=delta.output,
+                call_id=mended_value(delta.call_id),
+                name=mended_value(delta.name),
+                output=mended_value(delta.output),
                 is_error=delta.is_error,
                 executed_by="provider",
             )
         )
 
     def _on_usage(self, delta: UsageDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
-        self._usage = delta.usage
+        self._usage = _checked(delta.usage, Usage, "usage")
         if delta.wire:
             self._metadata["usage"] = delta.wire
 
@@ -362,7 +371,8 @@ class Assembler:
     def _on_identity(self, delta: IdentityDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
         known = self._identity
         self._identity = IdentityDelta(
-            known.response_id or delta.response_id, known.model or delta.model
+            known.response_id or _text_or_none(delta.response_id, "response id"),
+            known.model or _text_or_none(delta.model, "model name"),
         )
 
     def _on_notice(self, delta: NoticeDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
@@ -380,14 +390,14 @@ class Assembler:
         if delta.reason not in _REASONS:
             raise ProviderError("plugin", f"The provider gave {delta.reason!r} as finish reason.")
         self._release_half(elapsed_ms, out)
-        self._finish = delta
-        self._has_evidence = True
+        self._finish = FinishDelta(delta.reason, _text_or_none(delta.raw, "finish reason"))
+        self.has_evidence = True
 
     def _on_terminator(
         self, delta: TerminatorDelta, elapsed_ms: int, out: list[StreamChunk]
     ) -> None:
         self.is_terminated = True
-        self._has_evidence = self._has_evidence or delta.evidence
+        self.has_evidence = self.has_evidence or delta.evidence
 
     # Runs, parts and indexes.
 
@@ -571,4 +581,30 @@ class Assembler:
         return max(0, self._first_content_ms - self._first_request_ms)
 
     def _named_metadata(self, values: dict[str, Any] | None) -> dict[str, Any] | None:
-        return {self._provider: values} if values else None
+        return {self._provider: mended_value(values)} if values else None
+
+
+def _text_or_none(value: Any, what: str) -> str | None:
+    return None if value is None else cast(str, mended_value(_checked(value, str, what)))
+
+
+def _checked(value: Any, expected: type, what: str) -> Any:
+    # Kept until the last chunk, which nothing may fail to make.
+    if not isinstance(value, expected):
+        given = type(value).__name__
+        raise ProviderError("plugin", f"The provider gave {given} instead of {what}.")
+    return value
+
+
+_HANDLERS: Final[dict[type, Callable[[Assembler, Any, int, list[StreamChunk]], None]]] = {
+    ContentDelta: Assembler._on_content,
+    ReasoningDelta: Assembler._on_reasoning,
+    ToolCallDelta: Assembler._on_tool_call,
+    ToolResultDelta: Assembler._on_tool_result,
+    UsageDelta: Assembler._on_usage,
+    MetadataDelta: Assembler._on_metadata,
+    IdentityDelta: Assembler._on_identity,
+    NoticeDelta: Assembler._on_notice,
+    FinishDelta: Assembler._on_finish,
+    TerminatorDelta: Assembler._on_terminator,
+}
