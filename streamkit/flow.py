@@ -14,10 +14,11 @@ The rules kept here:
 """
 
 import math
+from base64 import b64encode
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
-from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 from pydantic_core import to_json
 
@@ -147,9 +148,9 @@ class StreamFlow:
             attempt = yield from self._opened()
         except TransportFailure as failure:
             yield self._failed(failure)
-        except ProviderError as error:
+        except Exception as error:
             yield Release()
-            yield self._refused(error)
+            yield self._refused(self._in_words(error))
         else:
             yield from self._read(attempt)
 
@@ -159,7 +160,7 @@ class StreamFlow:
         self.deadline = min(self._first_content_deadline, self._total_deadline)
         provider = self._provider
         if type(provider).prepare is not Provider.prepare:
-            yield from self._guarded_prepare()
+            yield Prepare()
         if not isinstance(provider, HTTPProvider):
             yield OpenDeltas()
             return DeltaAttempt(provider.name, self._assembler)
@@ -178,25 +179,19 @@ class StreamFlow:
         attempt.opened(head.status, head.headers)
         return attempt
 
-    def _guarded_prepare(self) -> Flow:
-        try:
-            yield Prepare()
-        except (TransportFailure, ProviderError):
-            raise
-        except StreamkitError as error:
-            raise ProviderError("configuration", str(error)) from error
-        except Exception as error:
-            raise plugin_error(self._provider.name, error) from error
-
     def _call(self, provider: HTTPProvider) -> HTTPCall:
-        try:
-            return provider.request(self._request)
-        except ProviderError:
-            raise
-        except StreamkitError as error:
-            raise ProviderError("configuration", str(error)) from error
-        except Exception as error:
-            raise plugin_error(provider.name, error) from error
+        call = provider.request(self._request)
+        if not isinstance(call, HTTPCall):
+            raise TypeError(f"request() gave {type(call).__name__}")
+        return call
+
+    def _in_words(self, error: Exception) -> ProviderError:
+        """What a plug-in raised, as the error that the stream ends with."""
+        if isinstance(error, ProviderError):
+            return error
+        if isinstance(error, StreamkitError):
+            return ProviderError("configuration", str(error))
+        return plugin_error(self._provider.name, error)
 
     def _outgoing(self, provider: HTTPProvider, call: HTTPCall) -> OutgoingRequest:
         headers = {
@@ -210,13 +205,31 @@ class StreamFlow:
             headers["content-type"] = "application/json"
             body = _json_body(call.json)
         headers.update({name.lower(): value for name, value in call.headers.items()})
-        self._redactor.learn(secret_headers(headers))
-        self._redactor.learn(provider.secrets())
         url = f"{provider.base_url}/{call.path.lstrip('/')}"
         if "@" in url:
-            userinfo = urlsplit(url).netloc.rpartition("@")[0]
-            self._redactor.learn([userinfo, *userinfo.split(":", 1)[1:]])
+            url = self._without_userinfo(url, headers)
+        self._redactor.learn(secret_headers(headers))
+        self._redactor.learn(provider.secrets())
         return OutgoingRequest(method=call.method, url=url, headers=headers, body=body)
+
+    def _without_userinfo(self, url: str, headers: dict[str, str]) -> str:
+        """Moves `user:password@` into a header: HTTP clients write addresses into their logs."""
+        parts = urlsplit(url)
+        userinfo, _, host = parts.netloc.rpartition("@")
+        if not userinfo:
+            return url
+        plain = unquote(userinfo)
+        self._redactor.learn(
+            [each for text in (userinfo, plain) for each in text.split(":", 1)[1:]]
+        )
+        if "authorization" in headers:
+            raise ProviderError(
+                "configuration",
+                "The base URL holds a user name and the provider sends a key: both belong into the "
+                "same header. Take the user name out of the base URL.",
+            )
+        headers["authorization"] = f"Basic {b64encode(plain.encode()).decode()}"
+        return urlunsplit(parts._replace(netloc=host))
 
     # Reading.
 
@@ -237,6 +250,11 @@ class StreamFlow:
             except TransportFailure as failure:
                 yield Release()
                 yield self._broken_off(attempt, failure)
+                return
+            except Exception as error:
+                # A transport tells its failures as such; a `StreamProvider` in its own words.
+                yield Release()
+                yield self._refused(self._in_words(error))
                 return
             now = now_of()
             elapsed_ms = int((now - began) * 1000)

@@ -22,12 +22,13 @@ class OutgoingRequest:
     """One HTTP request, ready to send.
 
     Attributes:
+        url: The whole address; a password may stand in it: never shown.
         headers: All of them, the key's too: never shown.
         body: The bytes to send; `None` sends none.
     """
 
     method: str
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
 

@@ -22,6 +22,8 @@ _LIMITS: Final = httpx.Limits(
     max_connections=None, max_keepalive_connections=100, keepalive_expiry=30
 )
 
+_LOOPBACK: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
@@ -30,7 +32,8 @@ class Network:
     Attributes:
         proxy: The address of a proxy for all requests.
         ca_file: A file with the certificates to trust, instead of the usual ones.
-        trust_env: Take proxies and certificates from the environment (`HTTPS_PROXY`, …).
+        trust_env: Take proxies and certificates from the environment (`HTTPS_PROXY`, …); addresses
+            on loopback are reached directly all the same.
     """
 
     proxy: str | None = None
@@ -93,6 +96,8 @@ def _close_sync_clients() -> None:
 def _options(network: Network, is_secure: bool) -> dict[str, Any]:
     verify = _trusted(network) if is_secure else _trusting_nobody()
     return {
+        # A proxy from the environment is for the network; what runs on this machine is not there.
+        "mounts": {} if network.proxy else dict.fromkeys(_LOOPBACK),
         "verify": verify,
         "proxy": network.proxy,
         "trust_env": network.trust_env,

@@ -69,7 +69,13 @@ def failure_of(error: Exception) -> TransportFailure:
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
+    pending = [error]
+    while pending:
+        each = pending.pop(0)
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        # trio puts what failed at each of a host's addresses into a group.
+        pending += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+        pending.append(each.__cause__ or each.__context__)

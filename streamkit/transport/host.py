@@ -1,9 +1,12 @@
 """The event loop that a stream lives in, reachable from any thread and from finalisers."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from anyio import CancelScope
 from anyio.lowlevel import current_token
+
+_T = TypeVar("_T")
 
 _RUNNING: Final[set[Any]] = set()  # the loop keeps only weak references to its tasks
 
@@ -39,3 +42,42 @@ class Host:
                 trio.lowlevel.spawn_system_task(make)
 
         return self.call_soon(start)
+
+
+async def run_apart(
+    make: Callable[[], Coroutine[Any, Any, _T]], cancel: Callable[[], object]
+) -> _T:
+    """Runs a coroutine so that a cancellation of the caller reaches it through `cancel` alone.
+
+    asyncio's own `task.cancel()` goes through every shield, also through those behind which the
+    HTTP client keeps its pool in order. So in asyncio the coroutine runs in a task that nobody else
+    knows; trio's cancellations respect shields, and there it runs in place.
+
+    Returns when the coroutine has ended, and raises the caller's cancellation after that.
+    """
+    loop = current_token().native_token
+    if not hasattr(loop, "create_task"):
+        return await make()
+    import asyncio
+
+    task: asyncio.Task[_T] = loop.create_task(make())
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        cancel()
+        with CancelScope(shield=True):
+            while not task.done():
+                try:
+                    await asyncio.wait([task])
+                except asyncio.CancelledError:
+                    continue  # once more: the first one is raised below
+        if not task.cancelled():
+            task.exception()  # seen; what the caller learns is that it was cancelled
+        raise
+    return task.result()
+
+
+async def run_to_the_end(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs a coroutine to its end, also when the caller is cancelled, in whatever way."""
+    with CancelScope(shield=True):
+        await run_apart(make, lambda: None)

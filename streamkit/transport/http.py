@@ -11,6 +11,7 @@ in a cancel scope. Synchronous waits without a socket see a deadline only when t
 import math
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import anyio
@@ -25,12 +26,17 @@ from streamkit.transport.base import (
     TransportFailure,
 )
 from streamkit.transport.clients import Network, async_client, sync_client
+from streamkit.transport.compression import Unpacker
 from streamkit.transport.failures import failure_of
-from streamkit.transport.host import Host
+from streamkit.transport.host import Host, run_apart, run_to_the_end
 from streamkit.transport.watchdog import Watch
 
 #: Seconds that closing a connection may take before it is left to itself.
 _CLOSE_S = 2.0
+# httpx's names for the waits before an answer can come.
+_WAITS = ("connect", "pool", "write")
+# httpcore's names for the moments when an opening has another socket: TLS takes the first one over.
+_NEW_SOCKETS = ("connect_tcp.complete", "start_tls.complete")
 
 
 class HTTPTransport:
@@ -74,6 +80,7 @@ class HTTPOpening:
         self._client = client
         self._network = network
         self._wake: Callable[[], object] | None = None
+        self._opened: HTTPExchange | None = None
         self._is_interrupted = False
 
     def interrupt(self) -> None:
@@ -90,9 +97,26 @@ class HTTPOpening:
         self, request: OutgoingRequest, deadline: float, timeouts: Timeouts
     ) -> "HTTPExchange":
         """Sends the request and waits for status and headers."""
+        scope = anyio.CancelScope(deadline=_loop_deadline(deadline))
+        try:
+            return await run_apart(
+                lambda: self._open(request, deadline, timeouts, scope), scope.cancel
+            )
+        except BaseException:
+            if self._opened is not None:
+                await self._opened.close()
+            raise
+
+    async def _open(
+        self,
+        request: OutgoingRequest,
+        deadline: float,
+        timeouts: Timeouts,
+        scope: anyio.CancelScope,
+    ) -> "HTTPExchange":
         host = Host()
         limits = _limits(timeouts, read=None)
-        with anyio.CancelScope(deadline=_loop_deadline(deadline)) as scope:
+        with scope:
             self._wake = lambda: host.call_soon(scope.cancel)
             if self._is_interrupted:
                 scope.cancel()
@@ -104,10 +128,11 @@ class HTTPOpening:
                 built = _build(client, request, {"timeout": limits})
                 response = await client.send(built, stream=True, follow_redirects=False)
             except Exception as error:
-                raise failure_of(error) from None
+                raise _failure_of(error, deadline) from None
             finally:
                 self._wake = None
-            return HTTPExchange(response, host)
+            self._opened = HTTPExchange(response, host)
+            return self._opened
         raise Interrupted if self._is_interrupted else DeadlinePassed
 
     def open_sync(
@@ -119,17 +144,21 @@ class HTTPOpening:
         def trace(event: str, info: Mapping[str, Any]) -> None:
             # Told by httpcore while it opens; only a new connection shows its socket here.
             nonlocal watch
-            if event == "connection.connect_tcp.complete" and "return_value" in info:
+            if event.endswith(_NEW_SOCKETS) and "return_value" in info:
                 raw_socket = info["return_value"].get_extra_info("socket")
                 if raw_socket is not None:
                     watch = Watch(raw_socket)
                     watch.arm(deadline)
                     self._wake = watch.fire
-            if self._is_interrupted:
+            # Never where something ends: an exception there would keep the connection from closing.
+            if self._is_interrupted and event.endswith(".started") and "close" not in event:
                 raise Interrupted
 
         remaining = None if deadline == math.inf else max(0.001, deadline - time.monotonic())
         limits = _limits(timeouts, read=remaining)
+        if remaining is not None:
+            # Nothing else ends the wait for a connection when the deadline passes.
+            limits |= {name: min(remaining, limits[name] or remaining) for name in _WAITS}
         client = self._client
         try:
             if client is None:
@@ -141,10 +170,9 @@ class HTTPOpening:
         except Exception as error:
             if self._is_interrupted:
                 raise Interrupted from None
-            failure = failure_of(error)
-            if failure.kind == "timeout_idle" or (watch is not None and watch.has_fired):
+            if watch is not None and watch.has_fired:
                 raise DeadlinePassed from None
-            raise failure from None
+            raise _failure_of(error, deadline) from None
         finally:
             self._wake = None
             if watch is not None:
@@ -176,21 +204,34 @@ class _Answer:
         """Whether a pending read can be woken by its socket."""
         return self._watch is not None
 
-    def _is_encoded(self) -> bool:
-        return self.head.headers.get("content-encoding", "identity").lower() not in {"", "identity"}
+    def _unpacker(self) -> Unpacker | None:
+        coding = self.head.headers.get("content-encoding", "").strip().lower()
+        return Unpacker(coding) if coding not in {"", "identity"} else None
 
     def _failure(self, error: Exception) -> TransportFailure:
         if self._is_interrupted:
             return Interrupted()
         if self._watch is not None and self._watch.has_fired:
             return DeadlinePassed()
-        return failure_of(error)
+        return error if isinstance(error, TransportFailure) else _failure_of(error)
 
     def _finished(self) -> None:
         """The body was read to its end: the connection may be somebody else's by now."""
         self._is_exhausted = True
         if self._watch is not None:
             self._watch.disarm()
+
+    def _ended(self) -> None:
+        """The body came to its end; raises when that was our own doing.
+
+        A body without a length ends where its connection does, and a socket that was shut down
+        looks no different.
+        """
+        self._finished()
+        if self._is_interrupted:
+            raise Interrupted
+        if self._watch is not None and self._watch.has_fired:
+            raise DeadlinePassed
 
 
 class HTTPExchange(_Answer):
@@ -200,26 +241,42 @@ class HTTPExchange(_Answer):
         super().__init__(response)
         self._host = host
         self._scope: anyio.CancelScope | None = None
-        # The raw stream is cheaper than `aiter_bytes`, which alone undoes a Content-Encoding.
-        body = response.aiter_bytes() if self._is_encoded() else response.stream
-        self._next: Callable[[], Any] = aiter(body).__anext__
+        # The raw stream is cheaper than `aiter_bytes`, and none of its generators is left suspended
+        # when a Content-Encoding turns out to be broken.
+        self._next_raw: Callable[[], Any] = aiter(response.stream).__anext__
+        unpacker = self._unpacker()
+        self._next = self._next_raw if unpacker is None else self._unpacking(unpacker)
 
     async def read(self, deadline: float) -> bytes | None:
         """Waits for the next read; `None` at the end of the body."""
         watch = self._watch
         if watch is None:
             return await self._scoped_read(deadline)
+        watch.deadline = deadline
         if deadline < watch.armed_for:
             watch.arm(deadline)
-        watch.deadline = deadline
         try:
             data: bytes = await self._next()
-            return data
         except StopAsyncIteration:
-            self._finished()
+            self._ended()
             return None
         except Exception as error:
             raise self._failure(error) from None
+        watch.deadline = math.inf  # until the next read the time is the consumer's
+        return data
+
+    def _unpacking(self, unpacker: Unpacker) -> Callable[[], Any]:
+        async def next_unpacked() -> bytes:
+            if not unpacker.has_more:
+                try:
+                    unpacker.feed(await self._next_raw())
+                except StopAsyncIteration:
+                    self._finished()
+                    unpacker.close()
+                    raise
+            return unpacker.take()
+
+        return next_unpacked
 
     async def _scoped_read(self, deadline: float) -> bytes | None:
         with anyio.CancelScope(deadline=_loop_deadline(deadline)) as scope:
@@ -230,7 +287,7 @@ class HTTPExchange(_Answer):
                 data: bytes = await self._next()
                 return data
             except StopAsyncIteration:
-                self._finished()
+                self._ended()
                 return None
             except Exception as error:
                 raise self._failure(error) from None
@@ -252,28 +309,29 @@ class HTTPExchange(_Answer):
 
     async def close(self, drain_s: float = 0.0) -> None:
         """Lets go of the connection, even when the caller is cancelled."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        with anyio.CancelScope(shield=True):
-            if not self._is_exhausted and drain_s > 0:
-                with anyio.move_on_after(drain_s):
-                    await self._read_rest()
-            if not self._is_exhausted:
-                # A read that is cancelled at once unwinds the client's own generators; left
-                # suspended, they would be closed by the garbage collector, with a warning.
-                with anyio.CancelScope() as scope:
-                    scope.cancel()
-                    await self._read_rest()
-            if self._watch is not None:
-                self._watch.disarm()
-            with anyio.move_on_after(_CLOSE_S):
-                await self._response.aclose()
+        if not self._is_closed:
+            self._is_closed = True
+            await run_to_the_end(lambda: self._let_go(drain_s))
+
+    async def _let_go(self, drain_s: float) -> None:
+        if not self._is_exhausted and drain_s > 0:
+            with anyio.move_on_after(drain_s):
+                await self._read_rest()
+        if not self._is_exhausted:
+            # A read that is cancelled at once unwinds the client's own generators; left suspended,
+            # they would be closed by the garbage collector, with a warning.
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await self._read_rest()
+        if self._watch is not None:
+            self._watch.disarm()
+        with anyio.move_on_after(_CLOSE_S):
+            await self._response.aclose()
 
     async def _read_rest(self) -> None:
         try:
             while True:
-                await self._next()
+                await self._next_raw()
         except StopAsyncIteration:
             self._finished()
         except Exception:
@@ -295,31 +353,44 @@ class SyncHTTPExchange(_Answer):
 
     def __init__(self, response: Any) -> None:
         super().__init__(response)
-        body = response.iter_bytes() if self._is_encoded() else response.stream
-        self._body = iter(body)
+        self._next_raw: Callable[[], bytes] = iter(response.stream).__next__
+        unpacker = self._unpacker()
+        self._next = self._next_raw if unpacker is None else self._unpacking(unpacker)
 
     def read(self, deadline: float) -> bytes | None:
         """Blocks until the next read; `None` at the end of the body."""
         watch = self._watch
         if watch is not None:
+            watch.deadline = deadline
             if deadline < watch.armed_for:
                 watch.arm(deadline)
-            watch.deadline = deadline
         elif self._is_interrupted:
             raise Interrupted
         elif time.monotonic() >= deadline:
             raise DeadlinePassed
         try:
-            data: bytes = next(self._body)
-            return data
+            data = self._next()
         except StopIteration:
-            self._finished()
+            self._ended()
             return None
         except Exception as error:
-            failure = self._failure(error)
-            if failure.kind == "timeout_idle":
-                raise DeadlinePassed from None
-            raise failure from None
+            raise self._failure(error) from None
+        if watch is not None:
+            watch.deadline = math.inf  # until the next read the time is the consumer's
+        return data
+
+    def _unpacking(self, unpacker: Unpacker) -> Callable[[], bytes]:
+        def next_unpacked() -> bytes:
+            if not unpacker.has_more:
+                try:
+                    unpacker.feed(self._next_raw())
+                except StopIteration:
+                    self._finished()
+                    unpacker.close()
+                    raise
+            return unpacker.take()
+
+        return next_unpacked
 
     def interrupt(self) -> None:
         """Wakes a pending read where there is a socket; else the next one fails."""
@@ -341,11 +412,12 @@ class SyncHTTPExchange(_Answer):
 
     def _read_rest(self) -> None:
         try:
-            for _ in self._body:
-                pass
+            while True:
+                self._next_raw()
+        except StopIteration:
+            self._finished()
         except Exception:
             return  # see HTTPExchange: a broken connection is not used again
-        self._finished()
 
     def abandon(self) -> None:
         """Lets go of the connection from a finaliser."""
@@ -364,13 +436,54 @@ def _closer(close: Callable[[], None]) -> None:
 
 
 def _build(client: Any, request: OutgoingRequest, extensions: dict[str, Any]) -> Any:
-    return client.build_request(
+    built: Any = client.build_request(
         request.method,
         request.url,
         headers=dict(request.headers),
         content=request.body,
         extensions=extensions,
     )
+    stream = getattr(built, "stream", None)
+    kind: Any = type(stream)
+    if stream is not None and kind.__name__ == "ByteStream":
+        stream.streamkit_body = request.body or b""
+        stream.__class__ = _body_type(kind)
+    return built
+
+
+class _Once:
+    """Gives one value to an `async for`."""
+
+    def __init__(self, value: bytes) -> None:
+        self._values = [value]
+
+    def __aiter__(self) -> "_Once":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._values:
+            raise StopAsyncIteration
+        return self._values.pop()
+
+
+@cache
+def _body_type(base: type[Any]) -> type[Any]:
+    """A client's own type for a body, but sent without a generator.
+
+    A request that is cancelled while it is sent would leave one suspended, and trio warns of that.
+    """
+    return type("Body", (base,), {"__aiter__": lambda self: _Once(self.streamkit_body)})
+
+
+def _failure_of(error: Exception, deadline: float = math.inf) -> TransportFailure:
+    """What an exception of the client means.
+
+    Its limits for reading and writing stand for the stream's own, and so does its limit for
+    connecting when the deadline has passed as well: which of them it was is told elsewhere, once.
+    """
+    failure = failure_of(error)
+    is_late = failure.kind == "timeout_connect" and time.monotonic() >= deadline
+    return DeadlinePassed() if failure.kind == "timeout_idle" or is_late else failure
 
 
 def _limits(timeouts: Timeouts, read: float | None) -> dict[str, float | None]:

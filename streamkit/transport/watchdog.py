@@ -23,15 +23,26 @@ class Watch:
 
     Attributes:
         deadline: When the pending read must be over, by `time.monotonic()`; may be moved at will.
-        armed_for: When the thread will look next; a deadline before that needs `arm()`.
+        armed_for: When the thread will look next; a deadline before that needs `arm()`. It is to be
+            read after `deadline` was set: the thread does it the other way round.
         has_fired: The socket was shut down.
     """
 
-    __slots__ = ("__weakref__", "_lock", "_socket", "armed_for", "deadline", "has_fired")
+    __slots__ = (
+        "__weakref__",
+        "_lock",
+        "_process",
+        "_socket",
+        "armed_for",
+        "deadline",
+        "has_fired",
+    )
 
     def __init__(self, raw_socket: Any) -> None:
         self._socket: Any = raw_socket
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may drop the stream of this very watch meanwhile.
+        self._lock = threading.RLock()
+        self._process = os.getpid()
         self.deadline = math.inf
         self.armed_for = math.inf
         self.has_fired = False
@@ -40,7 +51,8 @@ class Watch:
         """Makes the thread look at `deadline`, which is before what it knew."""
         self.deadline = deadline
         self.armed_for = deadline
-        _WATCHDOG.add(self, deadline)
+        if deadline != math.inf:  # for which nobody has to wait, and no lock could
+            _WATCHDOG.add(self, deadline)
 
     def disarm(self) -> None:
         """The socket is no longer this exchange's: nothing may touch it from here on."""
@@ -53,7 +65,9 @@ class Watch:
             if self._socket is None or self.has_fired:
                 return
             self.has_fired = True
-            shut_down(self._socket)
+            # In a forked process the connection is still its parent's.
+            if self._process == os.getpid():
+                shut_down(self._socket)
 
     def look(self, now: float) -> float | None:
         """Fires if the time is up; else says when to look again, `None` for never."""
@@ -62,11 +76,11 @@ class Watch:
         if now >= self.deadline:
             self.fire()
             return None
-        if self.deadline == math.inf:
-            self.armed_for = math.inf
-            return None
-        self.armed_for = self.deadline
-        return self.deadline
+        deadline = self.armed_for = self.deadline
+        while self.deadline < deadline:
+            # A read began in between and saw the old time, so it did not arm.
+            deadline = self.armed_for = self.deadline
+        return None if deadline == math.inf else deadline
 
 
 def shut_down(raw_socket: Any) -> None:
