@@ -15,17 +15,18 @@ from pydantic_core import from_json
 from streamkit.errors import SchemaError
 
 __all__ = [
-    "SCHEMA_VERSION",
-    "Attempt",
     "AnyChunk",
+    "Attempt",
     "ContentChunk",
     "EndChunk",
     "ErrorChunk",
     "ErrorInfo",
     "FinishReason",
+    "InvalidArguments",
     "NoticeChunk",
     "ReasoningChunk",
     "ResetChunk",
+    "SCHEMA_VERSION",
     "StartChunk",
     "StreamChunk",
     "ToolCallChunk",
@@ -47,7 +48,7 @@ FinishReason: TypeAlias = Literal[
 class _Record(BaseModel):
     """A frozen value that keeps the fields it does not know. Compared by value, not hashable."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -198,6 +199,18 @@ class ReasoningChunk(StreamChunk):
     redacted: bool = False
 
 
+class InvalidArguments(_Record):
+    """Arguments that do not parse as a JSON object.
+
+    Attributes:
+        text: The text as it came.
+        reason: Why it does not parse.
+    """
+
+    text: str
+    reason: str
+
+
 class ToolCallChunk(StreamChunk):
     """A piece of one tool call; several calls may be open at once.
 
@@ -218,20 +231,8 @@ class ToolCallChunk(StreamChunk):
     done: bool = False
     arguments: dict[str, Any] | None = None
     input: str | None = None
-    invalid: "InvalidArguments | None" = None
+    invalid: InvalidArguments | None = None
     executed_by: Literal["caller", "provider"] = "caller"
-
-
-class InvalidArguments(_Record):
-    """Arguments that do not parse as a JSON object.
-
-    Attributes:
-        text: The text as it came.
-        reason: Why it does not parse.
-    """
-
-    text: str
-    reason: str
 
 
 class ToolResultChunk(StreamChunk):
@@ -358,8 +359,6 @@ _TYPES: Final[dict[str, type[StreamChunk]]] = {
     )
 }
 
-ToolCallChunk.model_rebuild()
-
 
 def parse_chunk(data: str | bytes | dict[str, Any]) -> StreamChunk:
     """Reads one chunk from JSON text or from its parsed form.
@@ -388,8 +387,12 @@ def parse_chunk(data: str | bytes | dict[str, Any]) -> StreamChunk:
 def chunk_to_json(chunk: StreamChunk) -> str:
     """Writes one chunk as one line of JSON.
 
-    U+2028 and U+2029 are escaped: JSON allows them raw, and readers that split text at every
-    Unicode line end would cut the line there.
+    U+0085, U+2028 and U+2029 are escaped: JSON allows them raw, and readers that split text at
+    every Unicode line end would cut the line there.
     """
     text = chunk.model_dump_json()
-    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    if text.isascii():
+        return text
+    for line_end in ("\x85", "\u2028", "\u2029"):
+        text = text.replace(line_end, f"\\u{ord(line_end):04x}")
+    return text

@@ -36,7 +36,7 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 class _Value(BaseModel):
     """A frozen value that keeps the fields it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
