@@ -212,6 +212,8 @@ class HTTPAttempt:
         self._error_body = None
         try:
             error = self._provider.classify(self._status, self._headers, body)
+            if not isinstance(error, ProviderError):
+                raise TypeError(f"classify() gave {type(error).__name__}")
         except Exception as broken:
             error = plugin_error(self._provider.name, broken)
         if error.status is None:

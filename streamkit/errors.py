@@ -109,7 +109,7 @@ class ProviderError(StreamkitError):
         request_id: str | None = None,
         evidence: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(kind, message)
         self.kind = kind
         self.message = message
         self.detail = detail
@@ -119,6 +119,9 @@ class ProviderError(StreamkitError):
         self.provider_code = provider_code
         self.request_id = request_id
         self.evidence = evidence
+
+    def __str__(self) -> str:
+        return self.message
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.kind!r}, {self.message!r})"

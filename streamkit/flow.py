@@ -219,9 +219,8 @@ class StreamFlow:
         if not userinfo:
             return url
         plain = unquote(userinfo)
-        self._redactor.learn(
-            [each for text in (userinfo, plain) for each in text.split(":", 1)[1:]]
-        )
+        # The password; where only a name stands, it is a token.
+        self._redactor.learn([text.split(":", 1)[-1] for text in (userinfo, plain)])
         if "authorization" in headers:
             raise ProviderError(
                 "configuration",

@@ -69,14 +69,14 @@ class HTTPCall:
         path: Joined to the provider's base URL.
         json: The body, sent as JSON; `None` sends none.
         framing: How the body of the answer is cut into frames; with `json` all of it is one frame.
-        headers: Headers besides those of the core; a key belongs into one of these.
+        headers: Headers besides those of the core; a key belongs into one of these. Never shown.
         method: The HTTP method.
     """
 
     path: str
     json: Mapping[str, Any] | None = None
     framing: Framing = "sse"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     method: str = "POST"
 
 

@@ -12,6 +12,8 @@ HIDDEN: Final = "[redacted]"
 
 MAX_MESSAGE: Final = 500
 MAX_DETAIL: Final = 4000
+# Characters of a secret that are worth hiding by themselves.
+_TELLING_PIECE: Final = 8
 
 # Shapes of keys and account ids as services repeat them in their messages: OpenAI's and its
 # followers' `sk-…`, Groq's `gsk_…`, xAI's `xai-…`, Google's `AIza…`, Moonshot's `org-…<ak-…>`,
@@ -52,7 +54,7 @@ class Redactor:
         """The text without secrets, cut to `limit` characters."""
         # Longest first: a secret may contain another one.
         for secret in sorted(filter(None, self._secrets), key=len, reverse=True):
-            text = text.replace(secret, HIDDEN)
+            text = _without_cut_end(text.replace(secret, HIDDEN), secret)
         text = _SHAPES.sub(HIDDEN, text)
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -65,6 +67,14 @@ class Redactor:
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
         return value
+
+
+def _without_cut_end(text: str, secret: str) -> str:
+    """Hides the beginning of a secret that the text ends with: a limit cut the rest off."""
+    for length in range(min(len(secret), len(text)), _TELLING_PIECE - 1, -1):
+        if text.endswith(secret[:length]):
+            return text[:-length] + HIDDEN
+    return text
 
 
 def secret_headers(headers: Mapping[str, str]) -> list[str]:

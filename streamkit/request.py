@@ -1,5 +1,6 @@
 """What a model is asked: messages, tools and settings, for no provider in particular."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self, TypeAlias
 
@@ -62,7 +63,7 @@ class ChatRequest(BaseModel):
         conversation_id: The conversation that the request belongs to, likewise.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str = Field(min_length=1)
     messages: tuple[Message, ...] = Field(min_length=1)
@@ -93,9 +94,11 @@ class ChatRequest(BaseModel):
     @classmethod
     def _schema_from_definition(cls, value: object) -> object:
         if isinstance(value, type) and issubclass(value, BaseModel):
-            return OutputSchema(name=value.__name__, definition=value.model_json_schema())
+            # A generic model's name has brackets, which no service takes.
+            name = re.sub(r"[^A-Za-z0-9_\-]+", "_", value.__name__)[:64]
+            return {"name": name, "definition": value.model_json_schema()}
         if isinstance(value, Mapping) and "definition" not in value:
-            return OutputSchema(definition=dict(value))
+            return {"definition": dict(value)}
         return value
 
     @model_validator(mode="after")
@@ -132,19 +135,26 @@ def build_request(
         ConfigurationError: Something is wrong with them; the message says what.
     """
     merged = {**(defaults or {}), **settings}
-    if merged.pop("n", None) not in {None, 1}:
+    answers = merged.pop("n", None)
+    if answers is not None and answers != 1:
         raise ConfigurationError("A stream is one answer: `n` can only be 1. Make several streams.")
     collected = _messages(messages)
     if not collected:
         raise ConfigurationError("There are no messages: give a text or at least one message.")
     if system is not None:
-        collected = (Message.system(system), *collected)
+        collected = (_system(system), *collected)
     try:
         return ChatRequest(model=model, messages=collected, **merged)
     except ValidationError as error:
         raise ConfigurationError(_in_words(error)) from None
     except TypeError as error:
         raise ConfigurationError(f"The request cannot be read: {error}.") from error
+
+
+def _system(text: object) -> Message:
+    if not isinstance(text, str):
+        raise ConfigurationError(f"`system` must be text, not {type(text).__name__}.")
+    return Message.system(text)
 
 
 def _messages(given: MessageInput) -> tuple[Message, ...]:

@@ -15,6 +15,9 @@ from pydantic import SecretStr
 from streamkit.errors import ConfigurationError
 from streamkit.plugin import ProviderSpec
 
+# Three years: clocks, locks and sockets refuse to wait for much longer.
+_LONGEST_WAIT_S: Final = 1e8
+
 KeySource: TypeAlias = SecretStr | Callable[[], "str | SecretStr"]
 
 
@@ -38,7 +41,8 @@ class Timeouts:
     def __post_init__(self) -> None:
         for name in ("connect", "first_content", "idle", "total"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, int | float) and value > 0):
+            is_wait = isinstance(value, int | float) and 0 < value <= _LONGEST_WAIT_S
+            if value is not None and not is_wait:
                 raise ConfigurationError(
                     f"The timeout `{name}` must be seconds above 0, or None for no limit."
                 )
@@ -50,16 +54,17 @@ class ProviderSettings:
 
     Attributes:
         provider: The provider's name.
-        base_url: The service's address, without a slash at its end.
+        base_url: The service's address, without a slash at its end. It may hold a password, and
+            options may be secret: neither is in the repr.
         api_key: The key, or what gives it for each request.
         options: The provider's own settings, by name.
         sources: Where each setting came from, such as `environment OPENAI_API_KEY`.
     """
 
     provider: str
-    base_url: str = ""
+    base_url: str = field(default="", repr=False)
     api_key: KeySource | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def reveal_key(self) -> str | None:
@@ -156,7 +161,7 @@ def resolve_settings(
     elif not isinstance(url, str):
         raise ConfigurationError(f"The base URL for `{spec.name}` must be text.")
     _refuse_unknown(spec, values)
-    if url:
+    if url or sources["base_url"] == "the argument":
         url = checked_base_url(url, spec.name, sources["base_url"])
     return ProviderSettings(
         provider=spec.name, base_url=url, api_key=key, options=values, sources=sources

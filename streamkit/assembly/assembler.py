@@ -198,7 +198,8 @@ class Assembler:
         if self.is_over:
             return
         self._release_half(elapsed_ms, out)
-        self._record_attempt(error.kind, elapsed_ms)
+        info = self._info(error)
+        self._record_attempt(info.kind, elapsed_ms)
         self._send_usage(elapsed_ms, out)
         out.append(
             ErrorChunk(
@@ -206,7 +207,7 @@ class Assembler:
                 index=self._take_index(),
                 elapsed_ms=elapsed_ms,
                 metadata=self._named_metadata(self._metadata),
-                error=self._info(error),
+                error=info,
                 partial=self.has_spoken,
                 usage=self._usage,
                 attempts=tuple(self._attempts),
@@ -220,9 +221,7 @@ class Assembler:
             return self.error_info(error)
         except (AttributeError, TypeError, ValueError) as broken:
             # Facts of the wrong types. A stream ends in its error chunk all the same.
-            message = (
-                "The provider raised an error that is malformed; this is a bug in its plug-in."
-            )
+            message = "The provider raised a malformed error; this is a bug in its plug-in."
             return self.error_info(ProviderError("plugin", message, detail=str(broken)))
 
     def error_info(self, error: ProviderError) -> ErrorInfo:

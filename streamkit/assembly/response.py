@@ -148,7 +148,7 @@ class ResponseBuilder:
                 return "complete"
             case ErrorChunk():
                 return "failed"
-            case None:
+            case _:  # none yet
                 return "abandoned" if is_closed else "incomplete"
 
     def _part(
@@ -223,7 +223,7 @@ def _finished(part: _OpenPart) -> Iterable[Part]:
                 is_error=first.is_error,
                 executed_by=first.executed_by,
             )
-        case ToolCallChunk():
+        case _:
             if isinstance(last, ToolCallChunk) and last.done:
                 yield ToolCall(
                     call_id=last.call_id,

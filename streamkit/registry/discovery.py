@@ -116,6 +116,9 @@ class Registry:
         for each in implementations:
             if each.plugin is module:
                 specs.extend(cast("Iterable[ProviderSpec]", each.function()))
+        for spec in specs:
+            if not isinstance(spec, ProviderSpec):
+                raise TypeError(f"its hook gave {type(spec).__name__} instead of ProviderSpec")
         return specs
 
     def _broken(self, name: str, error: Exception) -> ConfigurationError:
