@@ -116,7 +116,8 @@ class Emitter:
     def content(self, text: str, *, metadata: dict[str, Any] | None = None) -> None:
         """The next characters of the answer."""
         if text:
-            self.deltas.append(ContentDelta(text, False, metadata))
+            is_plain = metadata is None and type(text) is str
+            self.deltas.append(text if is_plain else ContentDelta(text, False, metadata))
 
     def refusal(self, text: str) -> None:
         """The next characters of a refusal."""

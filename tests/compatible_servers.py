@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from streamkit.assembly.deltas import Delta, ToolCallDelta
+from streamkit.assembly.deltas import ContentDelta, Delta, ToolCallDelta
 from streamkit.errors import ProviderError
 from streamkit.openai_compatible import OpenAICompatibleProvider
 from streamkit.plugin import ProviderSpec, Quirks
@@ -41,7 +41,12 @@ def decoded(*payloads: Any, **quirks: Any) -> list[Delta]:
     for payload in payloads:
         given = payload if isinstance(payload, Frame) else frame(payload)
         compatible(**quirks).decode(given, emit)
-    return emit.deltas
+    return spelled_out(emit.deltas)
+
+
+def spelled_out(deltas: list[Delta]) -> list[Delta]:
+    """The deltas with each text alone as the content that it stands for."""
+    return [ContentDelta(delta) if isinstance(delta, str) else delta for delta in deltas]
 
 
 def chunk(delta: Any, **choice: Any) -> dict[str, Any]:

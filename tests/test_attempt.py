@@ -386,7 +386,7 @@ def test_deltas_with_evidence_end_in_an_end(last: Delta) -> None:
         ([ContentDelta("a")], None, "truncated"),
         ([ContentDelta("a")], RESET, "connection"),
         ([ContentDelta("a"), FinishDelta("stop"), ContentDelta("b")], None, "protocol"),
-        ([ContentDelta("a"), "no delta"], None, "plugin"),
+        ([ContentDelta("a"), object()], None, "plugin"),
         ([ContentDelta("a"), UsageDelta(5), FinishDelta("stop")], None, "plugin"),  # type: ignore[arg-type]
     ],
 )

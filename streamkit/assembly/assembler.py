@@ -13,6 +13,7 @@ The rules of a stream that live here, and nowhere else:
 from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
+from streamkit.assembly.attempts import AttemptLog
 from streamkit.assembly.deltas import (
     ContentDelta,
     Delta,
@@ -26,31 +27,31 @@ from streamkit.assembly.deltas import (
     ToolResultDelta,
     UsageDelta,
 )
-from streamkit.assembly.tool_calls import OpenCall, parse_arguments
+from streamkit.assembly.facts import AnswerFacts, text_or_none
+from streamkit.assembly.tool_calls import OpenCall
 from streamkit.assembly.unicode import is_whole, mended, mended_value, split_trailing_half
 from streamkit.chunks import (
-    Attempt,
     ContentChunk,
     EndChunk,
     ErrorChunk,
-    ErrorInfo,
     FinishReason,
-    InvalidArguments,
     NoticeChunk,
     ReasoningChunk,
     StartChunk,
     StreamChunk,
     ToolCallChunk,
     ToolResultChunk,
-    Usage,
     UsageChunk,
 )
 from streamkit.errors import ProviderError
-from streamkit.redaction import MAX_DETAIL, MAX_MESSAGE, Redactor
+from streamkit.redaction import MAX_MESSAGE, Redactor
 
 _REASONS: Final = frozenset(
     {"stop", "length", "tool_calls", "content_filter", "cancelled", "other"}
 )
+# The run of the answer's text, compared by identity.
+_CONTENT: Final = "content"
+
 # The validated constructor without the call through Python: a third of a chunk's cost.
 _make_content: Final = ContentChunk.__pydantic_validator__.validate_python
 
@@ -101,19 +102,13 @@ class Assembler:
         self._held = ""  # half a character, waiting for the other half
         self._calls: dict[object, OpenCall] = {}
         self._call_ids: set[str] = set()
-        self._usage: Usage | None = None
-        self._metadata: dict[str, Any] = {}
-        self._identity = IdentityDelta()
+        self._facts = AnswerFacts()
         self._finish: FinishDelta | None = None
 
         #: The answer is known to be complete.
         self.has_evidence = False
 
-        self._attempts: list[Attempt] = []
-        self._attempt_began_ms = 0
-        self._status: int | None = None
-        self._service_request_id: str | None = None
-        self._first_request_ms: int | None = None
+        self._log = AttemptLog(provider, model, redactor)
         self._first_content_ms: int | None = None
 
         #: The wire's end marker was seen: nothing of the answer follows.
@@ -131,8 +126,7 @@ class Assembler:
     def start(self) -> StartChunk:
         """The first chunk."""
         return StartChunk(
-            stream_id=self._stream_id,
-            index=self._take_index(),
+            **self._envelope(0),
             provider=self._provider,
             model=self._model,
             request_id=self._request_id,
@@ -141,16 +135,11 @@ class Assembler:
 
     def begin_attempt(self, elapsed_ms: int) -> None:
         """A request is about to be made."""
-        self._attempt_began_ms = elapsed_ms
-        self._status = None
-        self._service_request_id = None
-        if self._first_request_ms is None:
-            self._first_request_ms = elapsed_ms
+        self._log.begin(elapsed_ms)
 
     def answered(self, status: int, request_id: str | None) -> None:
         """The service's status and its id of the request are known."""
-        self._status = status
-        self._service_request_id = request_id
+        self._log.answered(status, request_id)
 
     def feed(self, deltas: Iterable[Delta], elapsed_ms: int, out: list[StreamChunk]) -> None:
         """Appends to `out` the chunks that the deltas make.
@@ -159,6 +148,25 @@ class Assembler:
             ProviderError: The deltas break a rule (`protocol`); the chunks before it are in `out`.
         """
         for delta in deltas:
+            if type(delta) is str:
+                if (
+                    self._run is _CONTENT
+                    and delta.isascii()
+                    and not self._held
+                    and self._finish is None
+                ):
+                    index = self._index
+                    self._index = index + 1
+                    fields = {
+                        "stream_id": self._stream_id,
+                        "index": index,
+                        "part": self._part,
+                        "elapsed_ms": elapsed_ms,
+                        "content": delta,
+                    }
+                    out.append(_make_content(fields))
+                    continue
+                delta = ContentDelta(delta)
             _HANDLERS[type(delta)](self, delta, elapsed_ms, out)
             if self.is_terminated:
                 break  # nothing behind the end marker belongs to the answer
@@ -198,63 +206,27 @@ class Assembler:
         if self.is_over:
             return
         self._release_half(elapsed_ms, out)
-        info = self._info(error)
-        self._record_attempt(info.kind, elapsed_ms)
+        info = self._log.error_info(error)
+        self._log.record(info.kind, elapsed_ms)
         self._send_usage(elapsed_ms, out)
         out.append(
             ErrorChunk(
-                stream_id=self._stream_id,
-                index=self._take_index(),
-                elapsed_ms=elapsed_ms,
-                metadata=self._named_metadata(self._metadata),
+                **self._envelope(elapsed_ms),
+                metadata=self._named_metadata(self._facts.metadata),
                 error=info,
                 partial=self.has_spoken,
-                usage=self._usage,
-                attempts=tuple(self._attempts),
-                ttfc_ms=self._ttfc_ms(),
+                usage=self._facts.usage,
+                attempts=self._log.attempts,
+                ttfc_ms=self._log.since_first_request(self._first_content_ms),
             )
         )
         self.is_over = True
-
-    def _info(self, error: ProviderError) -> ErrorInfo:
-        try:
-            return self.error_info(error)
-        except (AttributeError, TypeError, ValueError) as broken:
-            # Facts of the wrong types. A stream ends in its error chunk all the same.
-            message = "The provider raised a malformed error; this is a bug in its plug-in."
-            return self.error_info(ProviderError("plugin", message, detail=str(broken)))
-
-    def error_info(self, error: ProviderError) -> ErrorInfo:
-        """The error as the schema shows it: redacted, cut, with the request's own facts."""
-
-        def hide(text: str, limit: int = MAX_DETAIL) -> str:
-            return self._redactor.text(mended_value(text), limit)
-
-        message = " ".join(error.message.split()) or f"The request failed ({error.kind})."
-        status = error.status if error.status is not None else self._status
-        request_id = error.request_id or self._service_request_id
-        optional = {
-            "detail": error.detail,
-            "provider_code": error.provider_code,
-            "request_id": request_id,
-            "evidence": error.evidence,
-        }
-        return ErrorInfo(
-            kind=error.kind,
-            message=hide(message, MAX_MESSAGE),
-            retryable=error.retryable,
-            retry_after_s=error.retry_after_s,
-            status=status,
-            provider=self._provider,
-            model=self._model,
-            **{name: hide(value) if value else None for name, value in optional.items()},
-        )
 
     # One handler for each kind of delta.
 
     def _on_content(self, delta: ContentDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
         refusal = delta.refusal
-        run = "refusal" if refusal else "content"
+        run = "refusal" if refusal else _CONTENT
         text = delta.text
         if not text:
             return
@@ -298,10 +270,7 @@ class Assembler:
         self._speak(elapsed_ms)
         out.append(
             ReasoningChunk(
-                stream_id=self._stream_id,
-                index=self._take_index(),
-                part=self._part,
-                elapsed_ms=elapsed_ms,
+                **self._envelope(elapsed_ms, self._part),
                 content=text,
                 redacted=delta.redacted,
                 metadata=self._named_metadata(delta.metadata),
@@ -343,10 +312,7 @@ class Assembler:
         self._speak(elapsed_ms)
         out.append(
             ToolResultChunk(
-                stream_id=self._stream_id,
-                index=self._take_index(),
-                part=self._take_part(),
-                elapsed_ms=elapsed_ms,
+                **self._envelope(elapsed_ms, self._take_part()),
                 call_id=mended_value(delta.call_id),
                 name=mended_value(delta.name),
                 output=mended_value(delta.output),
@@ -356,30 +322,18 @@ class Assembler:
         )
 
     def _on_usage(self, delta: UsageDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
-        self._usage = _checked(delta.usage, Usage, "usage")
-        if delta.wire:
-            self._metadata["usage"] = delta.wire
+        self._facts.add_usage(delta)
 
     def _on_metadata(self, delta: MetadataDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
-        for name, value in delta.values.items():
-            known = self._metadata.get(name)
-            if isinstance(known, list) and isinstance(value, list):
-                value = [*known, *value]
-            self._metadata[name] = value
+        self._facts.add_metadata(delta)
 
     def _on_identity(self, delta: IdentityDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
-        known = self._identity
-        self._identity = IdentityDelta(
-            known.response_id or _text_or_none(delta.response_id, "response id"),
-            known.model or _text_or_none(delta.model, "model name"),
-        )
+        self._facts.add_identity(delta)
 
     def _on_notice(self, delta: NoticeDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
         out.append(
             NoticeChunk(
-                stream_id=self._stream_id,
-                index=self._take_index(),
-                elapsed_ms=elapsed_ms,
+                **self._envelope(elapsed_ms),
                 code=delta.code,
                 message=self._redactor.text(delta.message, MAX_MESSAGE),
             )
@@ -389,7 +343,7 @@ class Assembler:
         if delta.reason not in _REASONS:
             raise ProviderError("plugin", f"The provider gave {delta.reason!r} as finish reason.")
         self._release_half(elapsed_ms, out)
-        self._finish = FinishDelta(delta.reason, _text_or_none(delta.raw, "finish reason"))
+        self._finish = FinishDelta(delta.reason, text_or_none(delta.raw, "finish reason"))
         self.has_evidence = True
 
     def _on_terminator(
@@ -400,10 +354,16 @@ class Assembler:
 
     # Runs, parts and indexes.
 
-    def _take_index(self) -> int:
+    def _envelope(self, elapsed_ms: int, part: int | None = None) -> dict[str, Any]:
+        """What every chunk begins with; takes the next index."""
         index = self._index
         self._index = index + 1
-        return index
+        return {
+            "stream_id": self._stream_id,
+            "index": index,
+            "part": part,
+            "elapsed_ms": elapsed_ms,
+        }
 
     def _take_part(self) -> int:
         part = self._next_part
@@ -465,22 +425,10 @@ class Assembler:
         self._speak(elapsed_ms)
         if call.call_id is None:
             call.call_id = self._unique_call_id(self._new_id("call"))
+        fields = call.next_piece()
         out.append(
-            ToolCallChunk(
-                stream_id=self._stream_id,
-                index=self._take_index(),
-                part=call.part,
-                elapsed_ms=elapsed_ms,
-                metadata=metadata,
-                call_id=call.call_id,
-                name=call.name or "",
-                arguments_delta=call.unsent,
-                executed_by=call.executed_by,
-            )
+            ToolCallChunk(**self._envelope(elapsed_ms, call.part), metadata=metadata, **fields)
         )
-        call.announced = True
-        call.text.append(call.unsent)
-        call.unsent = ""
 
     def _close_calls(self, elapsed_ms: int, out: list[StreamChunk]) -> None:
         for call in self._calls.values():
@@ -488,28 +436,8 @@ class Assembler:
                 self._close_call(call, elapsed_ms, out)
 
     def _close_call(self, call: OpenCall, elapsed_ms: int, out: list[StreamChunk]) -> None:
-        if not call.announced or call.call_id is None:
-            raise ProviderError("protocol", "The service sent a tool call without a name.")
-        text = "".join(call.text)
-        call.done = True
-        call.text.clear()
-        result = None if call.free_text else parse_arguments(text)
-        invalid = result if isinstance(result, InvalidArguments) else None
-        out.append(
-            ToolCallChunk(
-                stream_id=self._stream_id,
-                index=self._take_index(),
-                part=call.part,
-                elapsed_ms=elapsed_ms,
-                call_id=call.call_id,
-                name=call.name or "",
-                done=True,
-                arguments=result if isinstance(result, dict) else None,
-                input=text if call.free_text else None,
-                invalid=invalid,
-                executed_by=call.executed_by,
-            )
-        )
+        fields = call.close()
+        out.append(ToolCallChunk(**self._envelope(elapsed_ms, call.part), **fields))
 
     # The end.
 
@@ -528,71 +456,34 @@ class Assembler:
     ) -> None:
         if self.is_over:
             return
-        if self._first_request_ms is not None:
-            self._record_attempt(outcome, elapsed_ms)
+        self._log.record(outcome, elapsed_ms)
         self._send_usage(elapsed_ms, out)
         out.append(
             EndChunk(
-                stream_id=self._stream_id,
-                index=self._take_index(),
-                elapsed_ms=elapsed_ms,
-                metadata=self._named_metadata(self._metadata),
+                **self._envelope(elapsed_ms),
+                metadata=self._named_metadata(self._facts.metadata),
                 finish_reason=reason,
                 raw_finish_reason=self._finish.raw if self._finish is not None else None,
-                model=self._identity.model,
-                response_id=self._identity.response_id,
-                usage=self._usage,
-                attempts=tuple(self._attempts),
-                ttfc_ms=self._ttfc_ms(),
+                model=self._facts.model,
+                response_id=self._facts.response_id,
+                usage=self._facts.usage,
+                attempts=self._log.attempts,
+                ttfc_ms=self._log.since_first_request(self._first_content_ms),
             )
         )
         self.is_over = True
 
     def _send_usage(self, elapsed_ms: int, out: list[StreamChunk]) -> None:
-        if self._usage is not None:
+        if self._facts.usage is not None:
             out.append(
                 UsageChunk(
-                    stream_id=self._stream_id,
-                    index=self._take_index(),
-                    elapsed_ms=elapsed_ms,
-                    usage=self._usage,
+                    **self._envelope(elapsed_ms),
+                    usage=self._facts.usage,
                 )
             )
 
-    def _record_attempt(self, outcome: str, elapsed_ms: int) -> None:
-        if self._first_request_ms is None:
-            return
-        request_id = self._service_request_id
-        self._attempts.append(
-            Attempt(
-                provider=self._provider,
-                model=self._model,
-                outcome=outcome,
-                status=self._status,
-                request_id=self._redactor.text(request_id) if request_id else None,
-                duration_ms=max(0, elapsed_ms - self._attempt_began_ms),
-            )
-        )
-
-    def _ttfc_ms(self) -> int | None:
-        if self._first_content_ms is None or self._first_request_ms is None:
-            return None
-        return max(0, self._first_content_ms - self._first_request_ms)
-
     def _named_metadata(self, values: dict[str, Any] | None) -> dict[str, Any] | None:
         return {self._provider: mended_value(values)} if values else None
-
-
-def _text_or_none(value: Any, what: str) -> str | None:
-    return None if value is None else cast(str, mended_value(_checked(value, str, what)))
-
-
-def _checked(value: Any, expected: type, what: str) -> Any:
-    # Kept until the last chunk, which nothing may fail to make.
-    if not isinstance(value, expected):
-        given = type(value).__name__
-        raise ProviderError("plugin", f"The provider gave {given} instead of {what}.")
-    return value
 
 
 _HANDLERS: Final[dict[type, Callable[[Assembler, Any, int, list[StreamChunk]], None]]] = {

@@ -118,8 +118,11 @@ class TerminatorDelta:
     evidence: bool = True
 
 
+#: A text alone is the next characters of the answer: most deltas are nothing else, and the
+#: cheapest form is worth having.
 Delta: TypeAlias = (
-    ContentDelta
+    str
+    | ContentDelta
     | ReasoningDelta
     | ToolCallDelta
     | ToolResultDelta

@@ -8,6 +8,7 @@ from pydantic_core import from_json
 
 from streamkit.assembly.unicode import mended_value
 from streamkit.chunks import InvalidArguments
+from streamkit.errors import ProviderError
 
 
 @dataclass(slots=True)
@@ -27,6 +28,41 @@ class OpenCall:
     free_text: bool = False
     done: bool = False
     executed_by: Literal["caller", "provider"] = "caller"
+
+    def next_piece(self) -> dict[str, Any]:
+        """What the next chunk of the call says: all that waits to be sent."""
+        unsent, self.unsent = self.unsent, ""
+        self.announced = True
+        self.text.append(unsent)
+        return {
+            "call_id": self.call_id,
+            "name": self.name,
+            "arguments_delta": unsent,
+            "executed_by": self.executed_by,
+        }
+
+    def close(self) -> dict[str, Any]:
+        """What the last chunk of the call says: its arguments, parsed.
+
+        Raises:
+            ProviderError: The call never got a name (`protocol`).
+        """
+        if not self.announced:
+            raise ProviderError("protocol", "The service sent a tool call without a name.")
+        text = "".join(self.text)
+        self.text.clear()
+        self.done = True
+        result = None if self.free_text else parse_arguments(text)
+        is_invalid = isinstance(result, InvalidArguments)
+        return {
+            "call_id": self.call_id,
+            "name": self.name,
+            "done": True,
+            "arguments": None if is_invalid else result,
+            "input": text if self.free_text else None,
+            "invalid": result if is_invalid else None,
+            "executed_by": self.executed_by,
+        }
 
 
 def parse_arguments(text: str) -> dict[str, Any] | InvalidArguments:

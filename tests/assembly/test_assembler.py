@@ -347,3 +347,15 @@ def test_a_second_attempt_is_timed_by_itself_and_content_from_the_first() -> Non
     assert out[-1].ttfc_ms == 140
     (attempt,) = out[-1].attempts
     assert (attempt.duration_ms, attempt.status, attempt.request_id) == (60, None, None)
+
+
+@pytest.mark.parametrize("between", [None, ReasoningDelta("hm"), ContentDelta("no", refusal=True)])
+def test_a_text_alone_is_content(between: Delta | None) -> None:
+    middle = [between] if between is not None else []
+    alone: list[Delta] = ["a", "é", *middle, "\ud83d", "\ude00", "b", STOP]
+    spelled = [ContentDelta(each) if isinstance(each, str) else each for each in alone]
+    assert assemble(alone) == assemble(spelled)
+
+
+def test_a_text_alone_after_the_finish_reason_is_a_protocol_error() -> None:
+    assert error_of("a", STOP, "b").error.kind == "protocol"
