@@ -112,7 +112,28 @@ class HTTPAttempt:
             if len(self._error_body) > MAX_ERROR_BODY:
                 return self._classified(elapsed_ms)
             return []
-        return self._absorb(data, elapsed_ms)
+        out: list[StreamChunk] = []
+        emit, decode = self._emit, self._decode
+        deltas = emit.deltas
+        fault: ProviderError | None = None
+        try:
+            for frame in self._feed(data):
+                decode(frame, emit)
+        except Exception as error:
+            fault = self._fault(error)
+        if deltas:
+            try:
+                self._assembler.feed(deltas, elapsed_ms, out)
+            except Exception as error:
+                fault = self._fault(error)
+            deltas.clear()
+        self.made_progress = bool(out) and self._assembler.has_spoken
+        if self._assembler.is_terminated:
+            # Whatever stands behind the end marker is not part of the answer.
+            self._assembler.complete(elapsed_ms, out)
+        elif fault is not None:
+            self._assembler.fail(fault, elapsed_ms, out)
+        return out
 
     def ended(self, elapsed_ms: int, failure: TransportFailure | None = None) -> list[StreamChunk]:
         """The body ended, or broke off with a failure; returns the last chunks."""
@@ -158,31 +179,7 @@ class HTTPAttempt:
         if framer is None:
             return []
         self._feed = lambda _: framer.close()
-        return self._absorb(b"", elapsed_ms)
-
-    def _absorb(self, data: bytes, elapsed_ms: int) -> list[StreamChunk]:
-        out: list[StreamChunk] = []
-        emit, decode = self._emit, self._decode
-        deltas = emit.deltas
-        fault: ProviderError | None = None
-        try:
-            for frame in self._feed(data):
-                decode(frame, emit)
-        except Exception as error:
-            fault = self._fault(error)
-        if deltas:
-            try:
-                self._assembler.feed(deltas, elapsed_ms, out)
-            except Exception as error:
-                fault = self._fault(error)
-            deltas.clear()
-        self.made_progress = bool(out) and self._assembler.has_spoken
-        if self._assembler.is_terminated:
-            # Whatever stands behind the end marker is not part of the answer.
-            self._assembler.complete(elapsed_ms, out)
-        elif fault is not None:
-            self._assembler.fail(fault, elapsed_ms, out)
-        return out
+        return self.received(b"", elapsed_ms)
 
     def _fault(self, error: Exception) -> ProviderError:
         """What went wrong in decoding one frame; deltas before it are kept."""

@@ -8,6 +8,7 @@ No cancel scope and no task group is held while a chunk is with the consumer.
 
 import logging
 import warnings
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
@@ -26,6 +27,9 @@ from streamkit.transport.deltas import DeltaExchange, SyncDeltaExchange
 __all__ = ["ChunkStream", "TextView"]
 
 _LOG: Final = logging.getLogger("streamkit")
+
+# Chunks that are kept before the builder joins them: a call for each would cost more than the rest.
+_FOLD_AT: Final = 16
 
 _Use = Literal["async", "sync"]
 
@@ -65,7 +69,8 @@ class ChunkStream:
         self._builder = ResponseBuilder()
         self._batch: list[StreamChunk] = []
         self._position = 0  # of the next chunk to deliver
-        self._folded = 0  # chunks of the batch that the builder has
+        self._delivered: list[StreamChunk] = []  # and not yet in the builder
+        self._remembered = 0  # chunks of the batch that are in it or among the delivered
         self._use: _Use | None = None
         self._is_reading = False
         self._is_closed = False
@@ -84,7 +89,8 @@ class ChunkStream:
     @property
     def response(self) -> Response:
         """What has been said so far, at any time: the chunks that were delivered, joined."""
-        self._fold(self._position)
+        self._remember(self._position)
+        self._fold()
         return self._builder.response(is_closed=self._is_closed)
 
     def stop(self) -> None:
@@ -107,15 +113,12 @@ class ChunkStream:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> StreamChunk:
+    def __anext__(self) -> Coroutine[Any, Any, StreamChunk]:
         if self._use != "async":
             self._claim("async")
-        position = self._position
-        if position >= len(self._batch):
-            await self._next_batch()
-            position = 0
-        self._position = position + 1
-        return self._batch[position]
+        if self._position < len(self._batch):
+            return self._next_of_batch()
+        return self._next_read()
 
     async def __aenter__(self) -> Self:
         return self
@@ -152,8 +155,13 @@ class ChunkStream:
                 pass
         return self._collected()
 
-    async def _next_batch(self) -> None:
-        """Replaces the batch by the next chunks; raises `StopAsyncIteration` after the last."""
+    async def _next_of_batch(self) -> StreamChunk:
+        position = self._position
+        self._position = position + 1
+        return self._batch[position]
+
+    async def _next_read(self) -> StreamChunk:
+        """Replaces the batch by the next chunks and returns the first of them."""
         self._begin_reading()
         try:
             steps = self._steps
@@ -174,8 +182,7 @@ class ChunkStream:
                         break
                     step = steps.send(result)
             else:
-                self._take(step)
-                return
+                return self._take(step)
         except StopIteration:
             self._is_closed = True
         except GeneratorExit:
@@ -230,8 +237,7 @@ class ChunkStream:
             self._claim("sync")
         position = self._position
         if position >= len(self._batch):
-            self._next_batch_sync()
-            position = 0
+            return self._next_read_sync()
         self._position = position + 1
         return self._batch[position]
 
@@ -263,7 +269,7 @@ class ChunkStream:
                 pass
         return self._collected()
 
-    def _next_batch_sync(self) -> None:
+    def _next_read_sync(self) -> StreamChunk:
         self._begin_reading()
         try:
             steps = self._steps
@@ -284,8 +290,7 @@ class ChunkStream:
                         break
                     step = steps.send(result)
             else:
-                self._take(step)
-                return
+                return self._take(step)
         except StopIteration:
             self._is_closed = True
         except BaseException:
@@ -348,8 +353,10 @@ class ChunkStream:
     def _begin_reading(self) -> None:
         if self._is_reading:
             raise StreamClaimedError("Two readers at once: a stream has one.")
-        self._fold(len(self._batch))
-        self._batch, self._position, self._folded = [], 0, 0
+        self._remember(len(self._batch))
+        if len(self._delivered) >= _FOLD_AT:
+            self._fold()
+        self._batch, self._position, self._remembered = [], 0, 0
         if self._is_closed:
             self._steps.close()
         self._is_reading = True
@@ -358,19 +365,28 @@ class ChunkStream:
         self._is_closed = True
         del self._batch[self._position :]  # what had come and was not asked for is not delivered
 
-    def _take(self, batch: Any) -> None:
+    def _take(self, batch: Any) -> StreamChunk:
+        """Makes the chunks of a read the ones to deliver, and returns the first."""
         self._batch = batch
+        self._position = 1
         last = batch[-1]
         kind = type(last)  # `isinstance` against a pydantic class costs more than a read's clock
         if kind is EndChunk or kind is ErrorChunk:
             self._terminal = last
             if kind is ErrorChunk:
                 log_failure(last)
+        first: StreamChunk = batch[0]
+        return first
 
-    def _fold(self, until: int) -> None:
-        if self._folded < until:
-            self._builder.extend(self._batch[self._folded : until])
-            self._folded = until
+    def _remember(self, until: int) -> None:
+        """Notes the chunks of the batch before `until` as delivered."""
+        first = self._remembered
+        self._delivered += self._batch[first:until]
+        self._remembered = until
+
+    def _fold(self) -> None:
+        self._builder.extend(self._delivered)
+        self._delivered.clear()
 
     def _has_terminator(self) -> bool:
         return isinstance(self._terminal, EndChunk) and not self._flow.stop_requested

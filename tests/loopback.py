@@ -9,7 +9,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -30,6 +30,11 @@ class Reset:
 
 
 @dataclass(frozen=True)
+class Close:
+    """Closes the connection, whatever of the answer is still missing."""
+
+
+@dataclass(frozen=True)
 class Repeat:
     """Sends the same bytes every `every_s` seconds until the client goes away."""
 
@@ -37,7 +42,7 @@ class Repeat:
     every_s: float
 
 
-Action: TypeAlias = bytes | Hold | Reset | Repeat
+Action: TypeAlias = bytes | Hold | Reset | Close | Repeat
 
 
 @dataclass
@@ -62,10 +67,10 @@ class LoopbackServer:
         self._scripts = [list(script) for script in scripts]
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._port = int(self._listener.getsockname()[1])
         self._lock = threading.Lock()
         self._served = 0
         self._sockets: set[socket.socket] = set()
-        self._is_closing = False
         self.connections: list[Connection] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
@@ -74,7 +79,7 @@ class LoopbackServer:
     def url(self) -> str:
         """The server's address."""
         scheme = "https" if self._tls is not None else "http"
-        return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"{scheme}://127.0.0.1:{self._port}"
 
     @property
     def requests(self) -> list[bytes]:
@@ -83,11 +88,12 @@ class LoopbackServer:
 
     def close(self) -> None:
         """Closes everything that is open."""
-        self._is_closing = True
+        # Shutting down wakes the threads that wait on a socket; closing alone would not.
+        shut_down(self._listener)
         self._listener.close()
         with self._lock:
             for each in self._sockets:
-                each.close()
+                shut_down(each)
 
     def _accept(self) -> None:
         while True:
@@ -105,7 +111,10 @@ class LoopbackServer:
         try:
             peer.settimeout(LIMIT_S)
             if self._tls is not None:
-                peer = self._tls.wrap_socket(peer, server_side=True)
+                raw, peer = peer, self._tls.wrap_socket(peer, server_side=True)
+                with self._lock:
+                    self._sockets.discard(raw)
+                    self._sockets.add(peer)
             while True:
                 request = _read_request(peer)
                 if not request:
@@ -119,10 +128,10 @@ class LoopbackServer:
         except OSError:
             return  # the client went away, which is what many scripts are for
         finally:
-            connection.gone.set()
             with self._lock:
                 self._sockets.discard(peer)
             peer.close()
+            connection.gone.set()
 
     def _act(self, peer: socket.socket, action: Action, connection: Connection) -> bool:
         """Does one action; says whether the connection goes on."""
@@ -132,6 +141,8 @@ class LoopbackServer:
                 return True
             case Reset():
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return False
+            case Close():
                 return False
             case Hold(until):
                 if until is not None:
@@ -146,6 +157,12 @@ class LoopbackServer:
                             return False
                     except TimeoutError:
                         continue
+
+
+def shut_down(each: socket.socket) -> None:
+    """Ends both directions of a socket, unless its other end did so already."""
+    with suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)
 
 
 def _read_request(peer: socket.socket) -> bytes:

@@ -74,6 +74,13 @@ async def _closing(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
 
 _SYNC_CLIENTS: Final[dict[tuple[int, _Key], httpx.Client]] = {}
 _SYNC_LOCK: Final = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    # A lock that another thread holds would stay locked in the forked process for ever.
+    os.register_at_fork(
+        before=_SYNC_LOCK.acquire,
+        after_in_parent=_SYNC_LOCK.release,
+        after_in_child=_SYNC_LOCK.release,
+    )
 
 
 def sync_client(network: Network, *, is_secure: bool) -> httpx.Client:
