@@ -27,9 +27,10 @@ _LESSONS: Final = 8
 class ContentTemplate:
     """What stands before and behind the text in the frames of one answer."""
 
-    __slots__ = ("_after", "_before", "_lessons", "_shortest", "_to_padding")
+    __slots__ = ("_after", "_before", "_lesson", "_lessons", "_shortest", "_to_padding")
 
     def __init__(self) -> None:
+        self._lesson: tuple[bytes, str] | None = None
         self._before = b""
         self._to_padding = b""  # from behind the text to the padding, where there is one
         self._after = b""
@@ -38,6 +39,8 @@ class ContentTemplate:
 
     def text_of(self, data: bytes) -> str | None:
         """The text of a frame that fits; `None` for any other."""
+        if self._lesson is not None:
+            self._learn(*self._lesson)
         before, after = self._before, self._after
         if (
             not before
@@ -62,10 +65,16 @@ class ContentTemplate:
     def learn(self, data: bytes, text: str) -> None:
         """Remembers what stands around `text` in a frame that holds it as content and no more.
 
+        It does so when the next frame comes: a first piece of text is not kept waiting for it.
+
         Args:
             data: The frame, which is valid JSON.
             text: What was read from it.
         """
+        self._lesson = (data, text)
+
+    def _learn(self, data: bytes, text: str) -> None:
+        self._lesson = None
         self._before = b""
         if self._lessons == 0:
             return

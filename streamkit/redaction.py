@@ -30,7 +30,7 @@ _SHAPES: Final = re.compile(
 )
 
 # Words in the names of headers that carry secrets, also in those that a service made up.
-_SENSITIVE_WORDS: Final = ("auth", "cookie", "key", "password", "secret", "token")
+_SENSITIVE_NAME: Final = re.compile("auth|cookie|key|password|secret|token", re.IGNORECASE)
 
 
 class Redactor:
@@ -81,6 +81,6 @@ def secret_headers(headers: Mapping[str, str]) -> list[str]:
     """The secrets that request headers carry: whole values, and what stands behind `Bearer`."""
     found: list[str] = []
     for name, value in headers.items():
-        if any(word in name.lower() for word in _SENSITIVE_WORDS):
+        if _SENSITIVE_NAME.search(name):
             found += [value, value.rpartition(" ")[2]]
     return found

@@ -12,8 +12,6 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-import anyio.to_thread
-
 from streamkit.assembly.response import Response, ResponseBuilder
 from streamkit.chunks import ContentChunk, EndChunk, ErrorChunk, StreamChunk
 from streamkit.errors import ConfigurationError, StreamClaimedError, stream_failed
@@ -23,6 +21,7 @@ from streamkit.request import ChatRequest
 from streamkit.settings import Timeouts
 from streamkit.transport.base import Exchange, Head, Opening, SyncExchange, Transport
 from streamkit.transport.deltas import DeltaExchange, SyncDeltaExchange
+from streamkit.transport.host import BlockingCall
 
 __all__ = ["ChunkStream", "TextView"]
 
@@ -75,7 +74,7 @@ class ChunkStream:
         self._is_reading = False
         self._is_closed = False
         self._terminal: EndChunk | ErrorChunk | None = None
-        self._opening: Opening | None = None
+        self._opening: Opening | BlockingCall | None = None
         self._exchange: Exchange[Any] | SyncExchange[Any] | None = None
 
     def __repr__(self) -> str:
@@ -155,13 +154,20 @@ class ChunkStream:
                 pass
         return self._collected()
 
+    # Each of the two looks again: a read may run later than it was asked for, after another one or
+    # after the stream was closed.
+
     async def _next_of_batch(self) -> StreamChunk:
         position = self._position
+        if position >= len(self._batch):
+            return await self._next_read()
         self._position = position + 1
         return self._batch[position]
 
     async def _next_read(self) -> StreamChunk:
         """Replaces the batch by the next chunks and returns the first of them."""
+        if self._position < len(self._batch):
+            return await self._next_of_batch()
         self._begin_reading()
         try:
             steps = self._steps
@@ -201,11 +207,11 @@ class ChunkStream:
         match step:
             case Open(request):
                 self._transport.check(is_async=True)
-                self._opening = self._transport.opening()
+                self._opening = opening = self._transport.opening()
                 if self._flow.stop_requested or self._is_closed:
-                    self._opening.interrupt()
+                    opening.interrupt()
                 try:
-                    self._exchange = await self._opening.open(
+                    self._exchange = await opening.open(
                         request, self._flow.deadline, self._timeouts
                     )
                 finally:
@@ -218,14 +224,23 @@ class ChunkStream:
             case Release(drain_s):
                 await self._let_go(drain_s)
             case Prepare():
-                await anyio.to_thread.run_sync(self._provider.prepare, abandon_on_cancel=True)
+                self._opening = call = BlockingCall(self._provider.prepare)
+                if self._flow.stop_requested or self._is_closed:
+                    call.interrupt()
+                try:
+                    await call.run(self._flow.deadline)
+                finally:
+                    self._opening = None
         return None
 
     async def _let_go(self, drain_s: float = 0.0) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            closing: Any = exchange.close(drain_s)
-            await closing
+            try:
+                closing: Any = exchange.close(drain_s)
+                await closing
+            except Exception as error:
+                self._log_bad_close(error)
 
     # Synchronous reading: the same, without waiting for an event loop.
 
@@ -306,13 +321,11 @@ class ChunkStream:
         match step:
             case Open(request):
                 self._transport.check(is_async=False)
-                self._opening = self._transport.opening()
+                self._opening = opening = self._transport.opening()
                 if self._flow.stop_requested or self._is_closed:
-                    self._opening.interrupt()
+                    opening.interrupt()
                 try:
-                    self._exchange = self._opening.open_sync(
-                        request, self._flow.deadline, self._timeouts
-                    )
+                    self._exchange = opening.open_sync(request, self._flow.deadline, self._timeouts)
                 finally:
                     self._opening = None
                 return self._exchange.head
@@ -329,7 +342,10 @@ class ChunkStream:
     def _let_go_sync(self, drain_s: float = 0.0) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            exchange.close(drain_s)
+            try:
+                exchange.close(drain_s)
+            except Exception as error:
+                self._log_bad_close(error)
 
     # What both ways share.
 
@@ -390,6 +406,11 @@ class ChunkStream:
 
     def _has_terminator(self) -> bool:
         return isinstance(self._terminal, EndChunk) and not self._flow.stop_requested
+
+    def _log_bad_close(self, error: Exception) -> None:
+        # The answer is what it is: how its connection or its provider ends changes nothing more.
+        name = type(error).__name__
+        _LOG.warning("stream %s did not close cleanly: %s", self.stream_id, name)
 
     def _interrupt(self) -> None:
         opening, exchange = self._opening, self._exchange

@@ -182,7 +182,10 @@ def _read_request(peer: socket.socket) -> bytes:
         0,
     )
     while len(body) < length:
-        body += peer.recv(65536)
+        data = peer.recv(65536)
+        if not data:
+            raise ConnectionResetError  # the client went away in the midst of its request
+        body += data
     return head + b"\r\n\r\n" + body
 
 

@@ -83,7 +83,7 @@ def test_a_frame_with_another_field_is_read_in_full() -> None:
 
 
 @pytest.mark.parametrize("beside", [{}, {"obfuscation": "aZ0"}])
-def test_the_second_frame_takes_the_shortcut(beside: dict[str, str]) -> None:
+def test_the_second_frame_takes_the_shortcut(beside: dict[str, Any]) -> None:
     template = ContentTemplate()
     template.learn(frame("one", **beside), "one")
     assert template.text_of(frame("two\n", **beside)) == "two\n"
@@ -106,6 +106,7 @@ def test_a_frame_with_two_contents_teaches_nothing() -> None:
 def test_a_server_that_varies_every_frame_is_given_up() -> None:
     template = ContentTemplate()
     for number in range(20):
+        assert template.text_of(frame("x", created=number)) is None
         template.learn(frame("x", created=number), "x")
     assert template.text_of(frame("x", created=19)) is None
 

@@ -11,7 +11,7 @@ import ssl
 import threading
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import httpx
@@ -112,6 +112,12 @@ def _options(network: Network, is_secure: bool) -> dict[str, Any]:
         "follow_redirects": False,
         "timeout": None,
     }
+
+
+@lru_cache(maxsize=256)
+def parsed_url(url: str) -> httpx.URL:
+    """An address as our own clients take it; a model asks the same one again and again."""
+    return httpx.URL(url)
 
 
 @cache

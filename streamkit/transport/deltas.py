@@ -1,6 +1,5 @@
 """Exchanges with a provider that gives deltas itself, in the shape of those over HTTP."""
 
-import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -8,7 +7,7 @@ import anyio
 
 from streamkit.assembly.deltas import Delta
 from streamkit.transport.base import DeadlinePassed, Head, Interrupted
-from streamkit.transport.host import Host
+from streamkit.transport.host import Host, loop_deadline
 
 _HEAD = Head(200, {})
 _CLOSE_S = 2.0
@@ -28,10 +27,7 @@ class DeltaExchange:
 
     async def read(self, deadline: float) -> list[Delta] | None:
         """Waits for the next delta; `None` when there are no more."""
-        until = deadline
-        if deadline != math.inf:
-            until = anyio.current_time() + (deadline - time.monotonic())
-        with anyio.CancelScope(deadline=until) as scope:
+        with anyio.CancelScope(deadline=loop_deadline(deadline)) as scope:
             self._scope = scope
             if self._is_interrupted:
                 scope.cancel()

@@ -1,10 +1,15 @@
 """The event loop that a stream lives in, reachable from any thread and from finalisers."""
 
+import math
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
+import anyio.to_thread
 from anyio import CancelScope
 from anyio.lowlevel import current_token
+
+from streamkit.transport.base import DeadlinePassed, Interrupted
 
 _T = TypeVar("_T")
 
@@ -44,6 +49,43 @@ class Host:
         return self.call_soon(start)
 
 
+def loop_deadline(deadline: float) -> float:
+    """A deadline on the monotonic clock as one on the event loop's."""
+    if deadline == math.inf:
+        return math.inf
+    return anyio.current_time() + (deadline - time.monotonic())
+
+
+class BlockingCall:
+    """A blocking call in a worker thread, for which asynchronous code waits.
+
+    What ends the wait does not end the call: it goes on in its thread, and nobody hears of it.
+    """
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+        self._host = Host()
+        self._scope = CancelScope()
+        self._is_interrupted = False
+
+    def interrupt(self) -> None:
+        """Ends the wait, now or as soon as it begins; from any thread."""
+        self._is_interrupted = True
+        self._host.call_soon(self._scope.cancel)
+
+    async def run(self, deadline: float) -> None:
+        """Waits for the call.
+
+        Raises:
+            TransportFailure: The deadline passed, or the wait was interrupted.
+        """
+        self._scope.deadline = loop_deadline(deadline)
+        with self._scope:
+            await anyio.to_thread.run_sync(self._call, abandon_on_cancel=True)
+            return
+        raise Interrupted if self._is_interrupted else DeadlinePassed
+
+
 async def run_apart(
     make: Callable[[], Coroutine[Any, Any, _T]], cancel: Callable[[], object]
 ) -> _T:
@@ -62,7 +104,7 @@ async def run_apart(
 
     task: asyncio.Task[_T] = loop.create_task(make())
     try:
-        await asyncio.wait([task])
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
         cancel()
         with CancelScope(shield=True):
@@ -74,7 +116,6 @@ async def run_apart(
         if not task.cancelled():
             task.exception()  # seen; what the caller learns is that it was cancelled
         raise
-    return task.result()
 
 
 async def run_to_the_end(make: Callable[[], Coroutine[Any, Any, None]]) -> None:

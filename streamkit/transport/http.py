@@ -9,10 +9,12 @@ in a cancel scope. Synchronous waits without a socket see a deadline only when t
 """
 
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import anyio
 
@@ -25,14 +27,16 @@ from streamkit.transport.base import (
     OutgoingRequest,
     TransportFailure,
 )
-from streamkit.transport.clients import Network, async_client, sync_client
+from streamkit.transport.clients import Network, async_client, parsed_url, sync_client
 from streamkit.transport.compression import Unpacker
 from streamkit.transport.failures import failure_of
-from streamkit.transport.host import Host, run_apart, run_to_the_end
+from streamkit.transport.host import Host, loop_deadline, run_apart, run_to_the_end
 from streamkit.transport.watchdog import Watch
 
 #: Seconds that closing a connection may take before it is left to itself.
 _CLOSE_S = 2.0
+# The sockets of connections that were used: looking one up costs as much as reading a chunk.
+_SOCKETS: Final[WeakKeyDictionary[Any, Any]] = WeakKeyDictionary()
 # httpx's names for the waits before an answer can come.
 _WAITS = ("connect", "pool", "write")
 # httpcore's names for the moments when an opening has another socket: TLS takes the first one over.
@@ -97,7 +101,7 @@ class HTTPOpening:
         self, request: OutgoingRequest, deadline: float, timeouts: Timeouts
     ) -> "HTTPExchange":
         """Sends the request and waits for status and headers."""
-        scope = anyio.CancelScope(deadline=_loop_deadline(deadline))
+        scope = anyio.CancelScope(deadline=loop_deadline(deadline))
         try:
             return await run_apart(
                 lambda: self._open(request, deadline, timeouts, scope), scope.cancel
@@ -120,12 +124,13 @@ class HTTPOpening:
             self._wake = lambda: host.call_soon(scope.cancel)
             if self._is_interrupted:
                 scope.cancel()
-            client = self._client
+            client: Any = self._client
+            url: Any = request.url
             try:
                 if client is None:
-                    is_secure = request.url.startswith("https:")
-                    client = await async_client(self._network, is_secure=is_secure)
-                built = _build(client, request, {"timeout": limits})
+                    url = parsed_url(url)
+                    client = await async_client(self._network, is_secure=url.scheme == "https")
+                built = _build(client, request, url, {"timeout": limits})
                 response = await client.send(built, stream=True, follow_redirects=False)
             except Exception as error:
                 raise _failure_of(error, deadline) from None
@@ -159,11 +164,13 @@ class HTTPOpening:
         if remaining is not None:
             # Nothing else ends the wait for a connection when the deadline passes.
             limits |= {name: min(remaining, limits[name] or remaining) for name in _WAITS}
-        client = self._client
+        client: Any = self._client
+        url: Any = request.url
         try:
             if client is None:
-                client = sync_client(self._network, is_secure=request.url.startswith("https:"))
-            built = _build(client, request, {"timeout": limits, "trace": trace})
+                url = parsed_url(url)
+                client = sync_client(self._network, is_secure=url.scheme == "https")
+            built = _build(client, request, url, {"timeout": limits, "trace": trace})
             response = client.send(built, stream=True, follow_redirects=False)
         except Interrupted:
             raise
@@ -279,7 +286,7 @@ class HTTPExchange(_Answer):
         return next_unpacked
 
     async def _scoped_read(self, deadline: float) -> bytes | None:
-        with anyio.CancelScope(deadline=_loop_deadline(deadline)) as scope:
+        with anyio.CancelScope(deadline=loop_deadline(deadline)) as scope:
             self._scope = scope
             if self._is_interrupted:
                 scope.cancel()
@@ -430,15 +437,17 @@ class SyncHTTPExchange(_Answer):
 
 def _closer(close: Callable[[], None]) -> None:
     """Closes from a thread of its own: a finaliser may run while this one holds the pool's lock."""
+    if sys.is_finalizing():
+        return  # no thread starts any more, and the process's sockets close with it
     import threading
 
     threading.Thread(target=close, name="streamkit-close", daemon=True).start()
 
 
-def _build(client: Any, request: OutgoingRequest, extensions: dict[str, Any]) -> Any:
+def _build(client: Any, request: OutgoingRequest, url: Any, extensions: dict[str, Any]) -> Any:
     built: Any = client.build_request(
         request.method,
-        request.url,
+        url,
         headers=dict(request.headers),
         content=request.body,
         extensions=extensions,
@@ -496,18 +505,18 @@ def _limits(timeouts: Timeouts, read: float | None) -> dict[str, float | None]:
     }
 
 
-def _loop_deadline(deadline: float) -> float:
-    """A deadline on the monotonic clock as one on the event loop's."""
-    if deadline == math.inf:
-        return math.inf
-    return anyio.current_time() + (deadline - time.monotonic())
-
-
 def _watch(response: Any) -> Watch | None:
     """A watch over the answer's socket, where that socket is this answer's alone."""
     extensions = getattr(response, "extensions", {})
     if extensions.get("http_version", b"") not in {b"HTTP/1.1", b"HTTP/1.0"}:
         return None  # HTTP/2 carries other answers on the same socket
     stream = extensions.get("network_stream")
-    raw_socket = stream.get_extra_info("socket") if stream is not None else None
-    return Watch(raw_socket) if raw_socket is not None else None
+    if stream is None:
+        return None
+    raw_socket = _SOCKETS.get(stream)
+    if raw_socket is None:
+        raw_socket = stream.get_extra_info("socket")
+        if raw_socket is None:
+            return None
+        _SOCKETS[stream] = raw_socket
+    return Watch(raw_socket)
