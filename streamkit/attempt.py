@@ -32,6 +32,8 @@ _FRAMERS: Final[dict[Framing, Callable[..., Framer]]] = {
     "ndjson": NDJSONFramer,
     "json": JSONBodyFramer,
 }
+# Bytes of a body that tell a developer what it is.
+_TELLING: Final = 2000
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 # How an event stream can begin: with `data`, `event`, `id` or `retry`, or with a comment's colon
 # (HTML standard, server-sent events). One byte decides, however the body is cut: no JSON begins so.
@@ -88,6 +90,8 @@ class HTTPAttempt:
         self._held = b""
         self._error_body: bytearray | None = None
         self._was_empty = True
+        self._beginning = b""
+        self._has_frames = False
 
         #: The last read brought content, not only keep-alives, ids, counts or an empty text.
         self.made_progress = False
@@ -117,7 +121,12 @@ class HTTPAttempt:
         deltas = emit.deltas
         fault: ProviderError | None = None
         try:
-            for frame in self._feed(data):
+            frames = self._feed(data)
+            if frames:
+                self._has_frames = True
+            elif len(self._beginning) < _TELLING:
+                self._beginning += data[: _TELLING - len(self._beginning)]
+            for frame in frames:
                 decode(frame, emit)
         except Exception as error:
             fault = self._fault(error)
@@ -192,15 +201,21 @@ class HTTPAttempt:
                 except Exception as earlier:
                     return self._fault(earlier)
             message = f"The service sent something malformed: {error.reason}."
-            return ProviderError("protocol", message)
+            # A whole body that is no JSON may say in words what happened.
+            is_whole = isinstance(self._framer, JSONBodyFramer)
+            return ProviderError("protocol", message, detail=self._began() if is_whole else None)
         return plugin_error(self._provider.name, error)
 
     def _how_it_ended(self, failure: TransportFailure | None) -> str:
         if failure is not None:
             return failure.detail or failure.message
-        if self._framer is not None and self._framer.pending:
-            return "the body ended inside a frame"
-        return "the body ended after a whole frame"
+        if not self._has_frames:
+            return f"the body held no frame; {self._began()}"
+        is_cut = self._framer is not None and self._framer.pending
+        return "the body ended inside a frame" if is_cut else "the body ended after a whole frame"
+
+    def _began(self) -> str:
+        return f"it began: {self._beginning.decode('utf-8', 'replace')}"
 
     # Errors.
 

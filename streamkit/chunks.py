@@ -152,11 +152,18 @@ class StreamChunk(_Record):
     metadata: dict[str, Any] | None = None
 
     def same_as(self, other: "StreamChunk") -> bool:
-        """Whether both say the same: all fields are compared but `stream_id` and `elapsed_ms`."""
-        ignored = {"stream_id", "elapsed_ms"}
-        return type(self) is type(other) and self.model_dump(exclude=ignored) == other.model_dump(
-            exclude=ignored
-        )
+        """Whether both say the same: compared is all but the stream's id and what a clock said.
+
+        Left out are `stream_id` and `elapsed_ms`, and in a terminal chunk `ttfc_ms` and the
+        attempts' `duration_ms`.
+        """
+        return type(self) is type(other) and self._said() == other._said()
+
+    def _said(self) -> dict[str, Any]:
+        said = self.model_dump(exclude={"stream_id", "elapsed_ms", "ttfc_ms"})
+        for attempt in said.get("attempts", ()):
+            attempt.pop("duration_ms", None)
+        return said
 
 
 class StartChunk(StreamChunk):

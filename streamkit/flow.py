@@ -108,6 +108,7 @@ class StreamFlow:
 
     Attributes:
         deadline: Until when the pending step may wait, on the clock; `math.inf` is for ever.
+        clock: The clock of the deadlines.
         stop_requested: The caller wants the stream to end.
     """
 
@@ -126,21 +127,22 @@ class StreamFlow:
         self._assembler = assembler
         self._redactor = redactor
         self._timeouts = timeouts
-        self._clock = clock
+        self.clock = clock
         self._began = 0.0
         self._total_deadline = math.inf
         self._first_content_deadline = math.inf
+        self._target = ""  # the method and the address of the last request
         self.deadline = math.inf
         self.stop_requested = False
 
     def run(self) -> Flow:
         """The stream from its first chunk to its last."""
-        self._began = self._clock.monotonic()
+        self._began = self.clock.monotonic()
         yield [self._assembler.start()]
         if self.stop_requested:
             yield self._cancelled()
             return
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         self._total_deadline = now + _or_forever(self._timeouts.total)
         self._first_content_deadline = now + _or_forever(self._timeouts.first_content)
         self._assembler.begin_attempt(self._elapsed(now))
@@ -167,6 +169,7 @@ class StreamFlow:
         call = self._call(provider)
         outgoing = self._outgoing(provider, call)
         for _ in range(MAX_REDIRECTS + 1):
+            self._target = f"{outgoing.method} {outgoing.url}"
             head: Head = yield Open(outgoing)
             target = redirect_target(outgoing, head)
             if target is None:
@@ -175,7 +178,7 @@ class StreamFlow:
             outgoing = target
         else:
             raise ProviderError("protocol", "The service redirects without an end.")
-        attempt = HTTPAttempt(provider, call.framing, self._assembler, self._clock.wall())
+        attempt = HTTPAttempt(provider, call.framing, self._assembler, self.clock.wall())
         attempt.opened(head.status, head.headers)
         return attempt
 
@@ -234,8 +237,8 @@ class StreamFlow:
 
     def _read(self, attempt: _Attempt) -> Flow:
         if attempt.is_error_body:
-            self.deadline = min(self._clock.monotonic() + ERROR_BODY_S, self._total_deadline)
-        assembler, now_of = self._assembler, self._clock.monotonic
+            self.deadline = min(self.clock.monotonic() + ERROR_BODY_S, self._total_deadline)
+        assembler, now_of = self._assembler, self.clock.monotonic
         idle, began = _or_forever(self._timeouts.idle), self._began
         total_deadline = self._total_deadline
         settled_until: float | None = None
@@ -286,7 +289,7 @@ class StreamFlow:
             yield chunks
 
     def _broken_off(self, attempt: _Attempt, failure: TransportFailure) -> list[StreamChunk]:
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         if self.stop_requested:
             return self._cancelled()
         if isinstance(failure, DeadlinePassed) and not attempt.is_error_body:
@@ -299,19 +302,20 @@ class StreamFlow:
 
     def _cancelled(self) -> list[StreamChunk]:
         out: list[StreamChunk] = []
-        self._assembler.cancel(self._elapsed(self._clock.monotonic()), out)
+        self._assembler.cancel(self._elapsed(self.clock.monotonic()), out)
         return out
 
     def _failed(self, failure: TransportFailure) -> list[StreamChunk]:
         if self.stop_requested:
             return self._cancelled()
         if isinstance(failure, DeadlinePassed):
-            failure = self._expired(self._clock.monotonic())
-        return self._refused(ProviderError(failure.kind, failure.message, detail=failure.detail))
+            failure = self._expired(self.clock.monotonic())
+        detail = ": ".join(filter(None, (self._target, failure.detail)))
+        return self._refused(ProviderError(failure.kind, failure.message, detail=detail or None))
 
     def _refused(self, error: ProviderError) -> list[StreamChunk]:
         out: list[StreamChunk] = []
-        self._assembler.fail(error, self._elapsed(self._clock.monotonic()), out)
+        self._assembler.fail(error, self._elapsed(self.clock.monotonic()), out)
         return out
 
     def _expired(self, now: float) -> TransportFailure:

@@ -6,11 +6,11 @@ from typing import Any, Final, TypedDict, Unpack
 from streamkit.assembly.assembler import Assembler
 from streamkit.assembly.response import Response
 from streamkit.clock import SYSTEM_CLOCK, Clock, new_id
-from streamkit.errors import ConfigurationError
+from streamkit.errors import ConfigurationError, StreamkitError
 from streamkit.flow import StreamFlow
 from streamkit.messages import ImagePart, MessageInput, Tool
 from streamkit.plugin import Capabilities
-from streamkit.provider import AnyProvider, HTTPProvider
+from streamkit.provider import AnyProvider, HTTPProvider, StreamProvider
 from streamkit.redaction import Redactor
 from streamkit.registry.discovery import default_registry
 from streamkit.request import ChatRequest, OutputSchema, ToolChoice, build_request
@@ -43,6 +43,7 @@ class RequestSettings(TypedDict, total=False):
     request_id: str | None
     conversation_id: str | None
     n: int | None
+    stream: bool
 
 
 # Which capability a request needs, and how to see it. A sure no is refused, unknown passes.
@@ -50,6 +51,9 @@ _NEEDS: Final[dict[str, Callable[[ChatRequest], bool]]] = {
     "tools": lambda request: bool(request.tools),
     "json_schema": lambda request: request.output_schema is not None,
     "logprobs": lambda request: request.logprobs is not None,
+    "parallel_tools": lambda request: request.parallel_tool_calls is True,
+    "non_stream": lambda request: not request.stream,
+    "prefill": lambda request: request.messages[-1].role == "assistant",
     "images": lambda request: any(
         isinstance(part, ImagePart) for message in request.messages for part in message.parts
     ),
@@ -65,7 +69,7 @@ class Model:
         transport: How to reach the service.
         timeouts: How long streams wait.
         defaults: Request settings that hold where a call says nothing.
-        clock: Tells the time.
+        clock: Tells the time; by default the transport's own clock, or the machine's.
         make_id: Makes a unique id from a prefix.
     """
 
@@ -77,17 +81,26 @@ class Model:
         transport: Transport | None = None,
         timeouts: Timeouts | None = None,
         defaults: Mapping[str, Any] | None = None,
-        clock: Clock = SYSTEM_CLOCK,
+        clock: Clock | None = None,
         make_id: Callable[[str], str] = new_id,
     ) -> None:
-        if not name or not name.strip():
+        if not str(name).strip():
             raise ConfigurationError("The model's name is empty.")
+        _check_type("timeouts", timeouts, Timeouts)
+        _check_type("defaults", defaults, Mapping)
+        is_own = clock is not None and clock is not SYSTEM_CLOCK
+        if is_own and isinstance(transport, HTTPTransport):
+            raise ConfigurationError(
+                "Over a network the machine's clock counts; a clock of your own needs a transport "
+                "of your own, such as MemoryTransport."
+            )
         self._provider = provider
         self._name = name
         self._transport = transport or HTTPTransport()
         self._timeouts = timeouts or Timeouts()
         self._defaults = dict(defaults or {})
-        self._clock = clock
+        # A transport that plays a script has a clock of its own, on which its pauses pass.
+        self._clock: Clock = clock or getattr(transport, "clock", None) or SYSTEM_CLOCK
         self._make_id = make_id
         self._refused = [each for each in _NEEDS if self.capabilities.is_refused(each)]
 
@@ -202,8 +215,11 @@ class Model:
         )
 
     def _secrets(self) -> list[str]:
-        key = self._provider.settings.api_key
-        known = self._provider.secrets()
+        settings = self._provider.settings
+        key = settings.api_key
+        secret_options = (each.setting for each in self._provider.spec.env if each.secret)
+        options = (settings.options.get(name) for name in secret_options)
+        known = [*self._provider.secrets(), *(str(each) for each in options if each is not None)]
         # A callable is asked once for each request, by the provider; the flow learns that key from
         # the request's headers.
         return known if key is None or callable(key) else [*known, key.get_secret_value()]
@@ -245,13 +261,27 @@ def get_model(
     """
     if http_client is not None and network is not None:
         raise ConfigurationError("Give either http_client or network: a client has its own.")
+    _check_type("network", network, Network)
     registry = default_registry()
     provider_name, model_name = registry.split(ref)
     spec = registry.describe(provider_name)
     settings = resolve_settings(spec, api_key=api_key, base_url=base_url, options=options)
-    provider = registry.load(provider_name)(spec, settings)
+    try:
+        provider = registry.load(provider_name)(spec, settings)
+    except StreamkitError:
+        raise
+    except Exception as error:
+        raise registry.broken(provider_name, error) from error
+    if not isinstance(provider, HTTPProvider | StreamProvider):
+        raise registry.broken(provider_name, TypeError(f"{spec.factory} makes no provider"))
     if isinstance(provider, HTTPProvider):
         transport: Transport | None = HTTPTransport(http_client, network)
     else:
         transport = None
     return Model(provider, model_name, transport=transport, timeouts=timeouts, defaults=defaults)
+
+
+def _check_type(name: str, value: object, expected: type) -> None:
+    if value is not None and not isinstance(value, expected):
+        given = type(value).__name__
+        raise ConfigurationError(f"`{name}` must be {expected.__name__}, not {given}.")

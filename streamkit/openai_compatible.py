@@ -231,7 +231,9 @@ def _settings(request: ChatRequest, quirks: Quirks) -> dict[str, Any]:
     values["tool_choice"] = _tool_choice(request.tool_choice)
     if request.output_schema is not None:
         schema = request.output_schema
-        described = {"name": schema.name, "schema": schema.definition, "strict": schema.strict}
+        described: dict[str, Any] = {"name": schema.name, "schema": schema.definition}
+        if schema.strict is not None:
+            described["strict"] = schema.strict
         values["response_format"] = {"type": "json_schema", "json_schema": described}
     if request.logprobs is not None:
         values["logprobs"] = True

@@ -49,6 +49,7 @@ __all__ = [
     "NoticeDelta",
     "Provider",
     "ProviderError",
+    "ProviderSettings",
     "ReasoningDelta",
     "StreamProvider",
     "StreamScope",
@@ -250,7 +251,7 @@ class HTTPProvider(Provider):
         """
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-        """Says what a status of 400 or above means; `body` is bounded and may be anything."""
+        """Says what a status of 300 or above means; `body` is bounded and may be anything."""
         return classify_response(status, headers, body)
 
     def list_models(self) -> HTTPCall | None:

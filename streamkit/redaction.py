@@ -4,14 +4,19 @@ A `Redactor` knows every secret of one request by value, and the shapes in which
 keys and account ids by pattern. Everything that leaves the core as prose passes through one.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 HIDDEN: Final = "[redacted]"
 
 MAX_MESSAGE: Final = 500
 MAX_DETAIL: Final = 4000
+
+# What is shorter hides more of a text than it protects.
+_SHORTEST_SECRET: Final = 4
 # Characters of a secret that are worth hiding by themselves.
 _TELLING_PIECE: Final = 8
 
@@ -37,7 +42,7 @@ class Redactor:
     """Hides the secrets of one request in any text.
 
     Args:
-        secrets: The secrets by value; empty ones are ignored.
+        secrets: The secrets by value; those of fewer than four characters are ignored.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -47,26 +52,38 @@ class Redactor:
         return f"Redactor({len(self._secrets)} secrets)"
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Adds secrets to hide; empty ones are ignored."""
+        """Adds secrets to hide."""
         self._secrets.update(secrets)
 
     def text(self, text: str, limit: int = MAX_DETAIL) -> str:
         """The text without secrets, cut to `limit` characters."""
-        # Longest first: a secret may contain another one.
-        for secret in sorted(filter(None, self._secrets), key=len, reverse=True):
-            text = _without_cut_end(text.replace(secret, HIDDEN), secret)
-        text = _SHAPES.sub(HIDDEN, text)
+        text = _SHAPES.sub(HIDDEN, self._without_secrets(text))
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
     def value(self, value: Any) -> Any:
-        """A JSON value with every string in it redacted."""
+        """A JSON value without the secrets themselves; what only looks like one stays."""
         if isinstance(value, str):
-            return self.text(value)
+            return self._without_secrets(value)
         if isinstance(value, Mapping):
-            return {self.text(str(key)): self.value(item) for key, item in value.items()}
+            return {self.value(key): self.value(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
         return value
+
+    def _without_secrets(self, text: str) -> str:
+        forms = {form for secret in self._secrets for form in _written_forms(secret)}
+        # Longest first: a secret may contain another one.
+        for form in sorted(forms, key=len, reverse=True):
+            text = _without_cut_end(text.replace(form, HIDDEN), form)
+        return text
+
+
+def _written_forms(secret: str) -> set[str]:
+    """How a secret may stand in a text: as it is, escaped for JSON, or quoted for a URL."""
+    if len(secret) < _SHORTEST_SECRET:
+        return set()
+    escaped = json.dumps(secret)[1:-1]
+    return {secret, escaped, escaped.replace("/", "\\/"), quote(secret, safe="")}
 
 
 def _without_cut_end(text: str, secret: str) -> str:

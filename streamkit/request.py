@@ -27,7 +27,7 @@ class OutputSchema(BaseModel):
 
     name: str = Field(default="answer", pattern=r"^[A-Za-z0-9_\-]{1,64}$")
     definition: dict[str, Any]
-    strict: bool = True
+    strict: bool | None = None
 
     @field_validator("definition")
     @classmethod
@@ -117,6 +117,7 @@ class ChatRequest(BaseModel):
 def build_request(
     model: str,
     messages: MessageInput,
+    /,
     *,
     system: str | None = None,
     defaults: Mapping[str, Any] | None = None,
@@ -135,6 +136,9 @@ def build_request(
         ConfigurationError: Something is wrong with them; the message says what.
     """
     merged = {**(defaults or {}), **settings}
+    for name in ("model", "messages"):
+        if name in merged:
+            raise ConfigurationError(f"`{name}` is no setting of a request: it is given already.")
     answers = merged.pop("n", None)
     if answers is not None and answers != 1:
         raise ConfigurationError("A stream is one answer: `n` can only be 1. Make several streams.")
@@ -176,8 +180,15 @@ def _message(item: object, position: int) -> Message:
         )
     fields = dict(item)
     if "content" in fields and "parts" not in fields:
-        # The field's usual spelling elsewhere: read it, so that a first try works.
+        # The field's usual spelling elsewhere: read it, so that a first try works. What else stands
+        # beside it there has its place among the parts here, and would be lost.
         fields["parts"] = fields.pop("content")
+        unknown = sorted(set(fields) - {"role", "parts", "metadata"})
+        if unknown:
+            raise ConfigurationError(
+                f"Message {position} has {', '.join(map(repr, unknown))} beside `content`. Tool "
+                "calls and their results are parts: give `parts` with ToolCall and ToolResult."
+            )
     try:
         return Message.model_validate(fields)
     except ValidationError as error:

@@ -67,6 +67,12 @@ class ProviderSettings:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     sources: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if isinstance(self.api_key, str):
+            object.__setattr__(
+                self, "api_key", checked_key(self.api_key, self.provider, "settings")
+            )
+
     def reveal_key(self) -> str | None:
         """The key's text for one request; a callable is asked each time.
 
@@ -77,7 +83,13 @@ class ProviderSettings:
             return None
         if isinstance(self.api_key, SecretStr):
             return self.api_key.get_secret_value()
-        return checked_key(self.api_key(), self.provider, "the callable").get_secret_value()
+        try:
+            given = self.api_key()
+        except Exception as error:
+            raise ConfigurationError(
+                f"The api_key callable for `{self.provider}` raised {type(error).__name__}."
+            ) from None
+        return checked_key(given, self.provider, "the callable").get_secret_value()
 
 
 def checked_key(key: "str | SecretStr", provider: str, source: str) -> SecretStr:

@@ -6,7 +6,6 @@ so stand side by side below and differ in `await` alone; all decisions are the f
 No cancel scope and no task group is held while a chunk is with the consumer.
 """
 
-import logging
 import warnings
 from collections.abc import Coroutine
 from types import TracebackType
@@ -19,13 +18,12 @@ from streamkit.flow import DRAIN_S, READ, Open, OpenDeltas, Prepare, Release, St
 from streamkit.provider import AnyProvider, HTTPProvider, StreamProvider, StreamScope
 from streamkit.request import ChatRequest
 from streamkit.settings import Timeouts
+from streamkit.telemetry import log_bad_close, log_failure
 from streamkit.transport.base import Exchange, Head, Opening, SyncExchange, Transport
 from streamkit.transport.deltas import DeltaExchange, SyncDeltaExchange
 from streamkit.transport.host import BlockingCall
 
 __all__ = ["ChunkStream", "TextView"]
-
-_LOG: Final = logging.getLogger("streamkit")
 
 # Chunks that are kept before the builder joins them: a call for each would cost more than the rest.
 _FOLD_AT: Final = 16
@@ -136,7 +134,10 @@ class ChunkStream:
         Idempotent. Nothing more is delivered afterwards; `response` keeps what was.
         """
         if self._use == "sync":
-            raise StreamClaimedError("This stream is read by synchronous code: call close().")
+            raise StreamClaimedError(
+                "This stream is read by synchronous code: use `with` and `for`, or `async with` "
+                "and `async for`, not one of each."
+            )
         self._close()
         if self._is_reading:
             self._interrupt()  # the pending read ends, and lets go itself
@@ -220,11 +221,11 @@ class ChunkStream:
             case OpenDeltas():
                 assert isinstance(self._provider, StreamProvider)
                 deltas = self._provider.open(self.request, self._scope())
-                self._exchange = DeltaExchange(deltas)
+                self._exchange = DeltaExchange(deltas, self._flow.clock)
             case Release(drain_s):
                 await self._let_go(drain_s)
             case Prepare():
-                self._opening = call = BlockingCall(self._provider.prepare)
+                self._opening = call = BlockingCall(self._provider.prepare, self._flow.clock)
                 if self._flow.stop_requested or self._is_closed:
                     call.interrupt()
                 try:
@@ -240,7 +241,7 @@ class ChunkStream:
                 closing: Any = exchange.close(drain_s)
                 await closing
             except Exception as error:
-                self._log_bad_close(error)
+                log_bad_close(self.stream_id, error)
 
     # Synchronous reading: the same, without waiting for an event loop.
 
@@ -270,7 +271,10 @@ class ChunkStream:
     def close(self) -> None:
         """Ends the stream and lets go of its connection; see `aclose()`."""
         if self._use == "async":
-            raise StreamClaimedError("This stream is read by asynchronous code: await aclose().")
+            raise StreamClaimedError(
+                "This stream is read by asynchronous code: use `async with` and `async for`, or "
+                "`with` and `for`, not one of each."
+            )
         self._close()
         if self._is_reading:
             self._interrupt()
@@ -332,11 +336,15 @@ class ChunkStream:
             case OpenDeltas():
                 assert isinstance(self._provider, StreamProvider)
                 deltas = self._provider.open_sync(self.request, self._scope())
-                self._exchange = SyncDeltaExchange(deltas)
+                self._exchange = SyncDeltaExchange(deltas, self._flow.clock)
             case Release(drain_s):
                 self._let_go_sync(drain_s)
             case Prepare():
-                self._provider.prepare()
+                self._opening = call = BlockingCall(self._provider.prepare, self._flow.clock)
+                try:
+                    call.run_sync(self._flow.deadline)
+                finally:
+                    self._opening = None
         return None
 
     def _let_go_sync(self, drain_s: float = 0.0) -> None:
@@ -345,7 +353,7 @@ class ChunkStream:
             try:
                 exchange.close(drain_s)
             except Exception as error:
-                self._log_bad_close(error)
+                log_bad_close(self.stream_id, error)
 
     # What both ways share.
 
@@ -406,11 +414,6 @@ class ChunkStream:
 
     def _has_terminator(self) -> bool:
         return isinstance(self._terminal, EndChunk) and not self._flow.stop_requested
-
-    def _log_bad_close(self, error: Exception) -> None:
-        # The answer is what it is: how its connection or its provider ends changes nothing more.
-        name = type(error).__name__
-        _LOG.warning("stream %s did not close cleanly: %s", self.stream_id, name)
 
     def _interrupt(self) -> None:
         opening, exchange = self._opening, self._exchange
@@ -475,24 +478,3 @@ class TextView:
                 return chunk.content
         self._stream._collected()
         raise StopIteration
-
-
-def log_failure(chunk: ErrorChunk) -> None:
-    """Logs a terminal error once; neither content nor keys are in the record."""
-    error = chunk.error
-    _LOG.warning(
-        "stream %s of %s/%s failed: %s: %s",
-        chunk.stream_id,
-        error.provider,
-        error.model,
-        error.kind,
-        error.message,
-        extra={
-            "streamkit_kind": error.kind,
-            "streamkit_provider": error.provider,
-            "streamkit_model": error.model,
-            "streamkit_status": error.status,
-            "streamkit_request_id": error.request_id,
-            "streamkit_stream_id": chunk.stream_id,
-        },
-    )

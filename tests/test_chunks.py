@@ -173,13 +173,15 @@ def test_same_as_compares_everything_else(other: StreamChunk) -> None:
     assert not content().same_as(other)
 
 
-def test_same_as_compares_nested_times_too() -> None:
+def test_same_as_leaves_out_what_a_clock_said() -> None:
     first = Attempt(provider="p", model="m", outcome="ok", duration_ms=1)
     ends = [
-        EndChunk(stream_id="s", index=1, finish_reason="stop", attempts=(each,))
-        for each in (first, first.model_copy(update={"duration_ms": 2}))
+        EndChunk(stream_id="s", index=1, finish_reason="stop", attempts=(each,), ttfc_ms=time)
+        for each, time in ((first, 1), (first.model_copy(update={"duration_ms": 2}), 5))
     ]
-    assert not ends[0].same_as(ends[1])
+    assert ends[0].same_as(ends[1])
+    other = first.model_copy(update={"outcome": "rate_limit"})
+    assert not ends[0].same_as(ends[0].model_copy(update={"attempts": (other,)}))
 
 
 def test_public_removes_what_is_for_developers_and_nothing_else() -> None:

@@ -2,9 +2,11 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,3 +104,61 @@ def test_the_lines_of_json_are_ones_for_every_reader(capsys: pytest.CaptureFixtu
     assert main(["chat", "a\u2028b", "-m", "echo/echo", "--json"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "".join(json.loads(line).get("content", "") for line in lines) == "a\u2028b"
+
+
+def run_command(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "streamkit", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **options,
+    )
+
+
+def test_a_terminal_that_cannot_show_a_character_gets_its_escape() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = run_command("chat", "h\u00e9llo", "-m", "echo/echo", env=environment)
+    assert (done.returncode, done.stdout) == (0, "h\\xe9llo\n")
+
+
+def test_a_closed_standard_input_is_said_in_words() -> None:
+    line = f"{sys.executable} -m streamkit chat - -m echo/echo <&-"
+    done = subprocess.run(
+        ["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "standard input" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_said_in_words() -> None:
+    line = f"{sys.executable} -m streamkit chat Hello -m echo/echo > /dev/full"
+    done = subprocess.run(
+        ["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "cannot write the answer" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_a_model_says_cannot_steer_the_terminal() -> None:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "streamkit", "chat", "a\033]2;owned\007b\tc", "-m", "echo/echo"],
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        os.close(theirs)
+        assert process.wait(60) == 0
+        shown = os.read(ours, 4096)
+    os.close(ours)
+    assert shown.split() == [b"a]2;ownedb", b"c"]
+
+
+def test_a_failed_stream_without_text_prints_nothing_but_the_error() -> None:
+    service = {"OPENAI_BASE_URL": "http://127.0.0.1:1", "OPENAI_API_KEY": "canary"}
+    done = run_command("chat", "Hi", "-m", "openai/any", env={**os.environ, **service})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "POST http://127.0.0.1:1/chat/completions" in done.stderr

@@ -15,7 +15,7 @@ from streamkit.messages import (
     ToolResult,
 )
 from streamkit.provider import Frame
-from streamkit.request import build_request
+from streamkit.request import OutputSchema, build_request
 from tests.compatible_servers import CANARY, compatible
 
 WEATHER = Tool(name="weather", description="Tells it.", parameters={"type": "object"})
@@ -149,8 +149,10 @@ def test_an_output_schema_is_a_response_format() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
     assert sent(output_schema=schema)["response_format"] == {
         "type": "json_schema",
-        "json_schema": {"name": "answer", "schema": schema, "strict": True},
+        "json_schema": {"name": "answer", "schema": schema},
     }
+    strict = OutputSchema(name="cat", definition=schema, strict=True)
+    assert sent(output_schema=strict)["response_format"]["json_schema"]["strict"] is True
 
 
 def test_extra_settings_have_the_last_word() -> None:

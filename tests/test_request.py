@@ -165,8 +165,14 @@ def test_defaults_hold_where_a_call_says_nothing() -> None:
 
 
 def test_what_cannot_be_read_at_all_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigurationError, match="The request cannot be read"):
+    with pytest.raises(ConfigurationError, match="`model` is no setting of a request"):
         build(defaults={"model": "other"})
+
+
+def test_what_would_be_lost_from_a_dict_is_refused() -> None:
+    call = {"id": "call_1", "function": {"name": "f", "arguments": "{}"}}
+    with pytest.raises(ConfigurationError, match="Message 0 has 'tool_calls' beside `content`"):
+        build([{"role": "assistant", "content": "hi", "tool_calls": [call]}])
 
 
 def test_one_stop_text_is_a_list_of_one() -> None:

@@ -39,9 +39,9 @@ def memory_stream(*body: bytes | Break) -> tuple[ChunkStream, MemoryTransport]:
 async def test_a_stream_that_asynchronous_code_reads_refuses_synchronous_code() -> None:
     stream, _ = memory_stream()
     await anext(stream)
-    with pytest.raises(StreamClaimedError, match="async"):
+    with pytest.raises(StreamClaimedError, match=r"by async(hronous)? code"):
         next(stream)
-    with pytest.raises(StreamClaimedError, match="aclose"):
+    with pytest.raises(StreamClaimedError, match=r"by async(hronous)? code"):
         stream.close()
     assert text_of([each async for each in stream]) == "onetwothree"
 
@@ -50,9 +50,9 @@ async def test_a_stream_that_asynchronous_code_reads_refuses_synchronous_code() 
 async def test_a_stream_that_synchronous_code_reads_refuses_asynchronous_code() -> None:
     stream, _ = memory_stream()
     next(stream)
-    with pytest.raises(StreamClaimedError, match="sync"):
+    with pytest.raises(StreamClaimedError, match=r"by sync(hronous)? code"):
         await anext(stream)
-    with pytest.raises(StreamClaimedError, match="close"):
+    with pytest.raises(StreamClaimedError, match=r"by sync(hronous)? code"):
         await stream.aclose()
     assert text_of(list(stream)) == "onetwothree"
 

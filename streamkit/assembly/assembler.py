@@ -456,6 +456,7 @@ class Assembler:
     ) -> None:
         if self.is_over:
             return
+        hide = self._redactor.value  # a service may say back what it was sent, anywhere
         self._log.record(outcome, elapsed_ms)
         self._send_usage(elapsed_ms, out)
         out.append(
@@ -463,9 +464,9 @@ class Assembler:
                 **self._envelope(elapsed_ms),
                 metadata=self._named_metadata(self._facts.metadata),
                 finish_reason=reason,
-                raw_finish_reason=self._finish.raw if self._finish is not None else None,
-                model=self._facts.model,
-                response_id=self._facts.response_id,
+                raw_finish_reason=hide(self._finish.raw if self._finish is not None else None),
+                model=hide(self._facts.model),
+                response_id=hide(self._facts.response_id),
                 usage=self._facts.usage,
                 attempts=self._log.attempts,
                 ttfc_ms=self._log.since_first_request(self._first_content_ms),
@@ -483,7 +484,7 @@ class Assembler:
             )
 
     def _named_metadata(self, values: dict[str, Any] | None) -> dict[str, Any] | None:
-        return {self._provider: mended_value(values)} if values else None
+        return {self._provider: self._redactor.value(mended_value(values))} if values else None
 
 
 _HANDLERS: Final[dict[type, Callable[[Assembler, Any, int, list[StreamChunk]], None]]] = {

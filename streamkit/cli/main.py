@@ -5,12 +5,15 @@ Exit codes: 0 answered, 1 the stream failed (kind and message on stderr), 2 wron
 """
 
 import argparse
+import io
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
+from streamkit import __version__
 from streamkit.chunks import ContentChunk, EndChunk, ErrorChunk, ReasoningChunk, chunk_to_json
 from streamkit.errors import ConfigurationError
 from streamkit.model import get_model
@@ -18,11 +21,15 @@ from streamkit.stream import ChunkStream
 
 DEFAULT_MODEL: Final = "local/smollm2-135m-instruct"
 
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _DIM, _PLAIN = "\033[2m", "\033[0m"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show it all
     options = _parser().parse_args(arguments)
     try:
         return _chat(options)
@@ -36,10 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        print(f"streamkit: cannot write the answer: {error}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="streamkit", description="Talk to language models.")
+    parser.add_argument("--version", action="version", version=f"streamkit {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     chat = commands.add_parser("chat", help="ask a model and stream its answer")
     chat.add_argument("prompt", help="what to ask; - reads it from standard input")
@@ -54,7 +65,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _chat(options: argparse.Namespace) -> int:
-    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
+    prompt = options.prompt
+    if prompt == "-":
+        if sys.stdin is None:
+            raise ConfigurationError("The prompt is to come from standard input, which is closed.")
+        prompt = sys.stdin.read()
     model = get_model(options.model)
     stream = model.stream(
         prompt,
@@ -73,6 +88,8 @@ def _chat(options: argparse.Namespace) -> int:
     if error is None:
         return 0
     print(f"streamkit: {error.kind}: {error.message}", file=sys.stderr)
+    for line in (error.detail or "").splitlines()[:1]:
+        _write(sys.stderr, f"{line}\n", dim=True)
     return 1
 
 
@@ -95,20 +112,23 @@ def _show_text(stream: ChunkStream) -> None:
                     is_thinking = False
                 _write(sys.stdout, chunk.content)
             case EndChunk() | ErrorChunk():
-                _write(sys.stdout, "\n")
+                if stream.response.parts:
+                    _write(sys.stdout, "\n")
                 _write(sys.stderr, _summary(stream, chunk, time.monotonic() - began), dim=True)
 
 
 def _write(to: TextIO, text: str, *, dim: bool = False) -> None:
-    if dim and to.isatty():
-        text = f"{_DIM}{text}{_PLAIN}"
+    if to.isatty():
+        # A model's words are text: they must not move the cursor, rename the window, or worse.
+        text = _CONTROL.sub("", text)
+        text = f"{_DIM}{text}{_PLAIN}" if dim else text
     print(text, end="", file=to, flush=True)
 
 
 def _summary(stream: ChunkStream, last: EndChunk | ErrorChunk, seconds: float) -> str:
     """One line about the answer: who gave it, how soon and how fast."""
-    start: Any = stream.response
-    facts = [f"{start.provider}/{start.model}"]
+    response = stream.response
+    facts = [f"{response.provider}/{response.model}"]
     if last.ttfc_ms is not None:
         facts.append(f"first content after {last.ttfc_ms / 1000:.2f} s")
     tokens = last.usage.output_tokens if last.usage is not None else None

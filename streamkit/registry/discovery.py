@@ -84,7 +84,7 @@ class Registry:
         try:
             return getattr(importlib.import_module(module_name), class_name)
         except Exception as error:
-            raise self._broken(name, error) from error
+            raise self.broken(name, error) from error
 
     def _described(self, name: str) -> ProviderSpec:
         point = self._points.get(name)
@@ -96,7 +96,7 @@ class Registry:
                 self._manager.register(module, name=point.value)
             specs = self._specs_of(module)
         except Exception as error:
-            raise self._broken(name, error) from error
+            raise self.broken(name, error) from error
         spec = next((each for each in specs if each.name == name), None)
         if spec is None:
             raise ConfigurationError(f"The plug-in {point.value} describes no provider `{name}`.")
@@ -121,7 +121,8 @@ class Registry:
                 raise TypeError(f"its hook gave {type(spec).__name__} instead of ProviderSpec")
         return specs
 
-    def _broken(self, name: str, error: Exception) -> ConfigurationError:
+    def broken(self, name: str, error: Exception) -> ConfigurationError:
+        """The error that tells of a plug-in that does not work."""
         distribution = self._points[name].dist
         package = distribution.name if distribution is not None else self._points[name].value
         return ConfigurationError(
@@ -133,7 +134,7 @@ class Registry:
         hint = f" Did you mean `{near[0]}`?" if near else ""
         return (
             f"No provider `{name}` is installed.{hint} Installed: {self._listed()}. "
-            f'Install it with: pip install "streamkit-llm[{name}]" or its own distribution.'
+            f"Install its plug-in: a distribution that is often named streamkit-{name}."
         )
 
     def _listed(self) -> str:

@@ -10,12 +10,14 @@ import os
 import ssl
 import threading
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 from anyio.lowlevel import RunVar
+
+from streamkit.transport.base import TransportFailure
 
 # No limit on connections: a stream that waits for a free one would look like a silent service.
 _LIMITS: Final = httpx.Limits(
@@ -36,12 +38,13 @@ class Network:
             on loopback are reached directly all the same.
     """
 
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # a password may stand in it
     ca_file: str | None = None
     trust_env: bool = True
 
 
 _Key = tuple[Network, bool]
+_Client = TypeVar("_Client", httpx.AsyncClient, httpx.Client)
 _Owned = tuple[httpx.AsyncClient, AsyncGenerator[None, None]]
 
 _ASYNC_CLIENTS: Final[RunVar[dict[_Key, _Owned]]] = RunVar("streamkit_http_clients")
@@ -56,7 +59,7 @@ async def async_client(network: Network, *, is_secure: bool) -> httpx.AsyncClien
         _ASYNC_CLIENTS.set(clients)
     owned = clients.get((network, is_secure))
     if owned is None:
-        client = httpx.AsyncClient(**_options(network, is_secure))
+        client = _made(httpx.AsyncClient, network, is_secure)
         owner = _closing(client)
         await anext(owner)
         owned = clients[network, is_secure] = (client, owner)
@@ -89,7 +92,7 @@ def sync_client(network: Network, *, is_secure: bool) -> httpx.Client:
     with _SYNC_LOCK:
         client = _SYNC_CLIENTS.get(key)
         if client is None:
-            client = _SYNC_CLIENTS[key] = httpx.Client(**_options(network, is_secure))
+            client = _SYNC_CLIENTS[key] = _made(httpx.Client, network, is_secure)
         return client
 
 
@@ -98,6 +101,18 @@ def _close_sync_clients() -> None:
     for (pid, _), client in _SYNC_CLIENTS.items():
         if pid == os.getpid():
             client.close()
+
+
+def _made(kind: type[_Client], network: Network, is_secure: bool) -> _Client:
+    try:
+        return kind(**_options(network, is_secure))
+    except (ImportError, OSError, TypeError, ValueError, httpx.InvalidURL) as error:
+        raise TransportFailure(
+            "configuration",
+            "The HTTP client cannot be made. Check `proxy` and `ca_file`, and HTTP_PROXY, "
+            "HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE in the environment.",
+            f"{type(error).__name__}: {error}",
+        ) from None
 
 
 def _options(network: Network, is_secure: bool) -> dict[str, Any]:

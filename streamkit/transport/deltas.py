@@ -1,11 +1,11 @@
 """Exchanges with a provider that gives deltas itself, in the shape of those over HTTP."""
 
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import anyio
 
 from streamkit.assembly.deltas import Delta
+from streamkit.clock import SYSTEM_CLOCK, Clock
 from streamkit.transport.base import DeadlinePassed, Head, Interrupted
 from streamkit.transport.host import Host, loop_deadline
 
@@ -18,8 +18,9 @@ class DeltaExchange:
 
     head = _HEAD
 
-    def __init__(self, deltas: AsyncIterator[Delta]) -> None:
+    def __init__(self, deltas: AsyncIterator[Delta], clock: Clock = SYSTEM_CLOCK) -> None:
         self._deltas = deltas
+        self._clock = clock
         self._host = Host()
         self._scope: anyio.CancelScope | None = None
         self._is_interrupted = False
@@ -27,7 +28,7 @@ class DeltaExchange:
 
     async def read(self, deadline: float) -> list[Delta] | None:
         """Waits for the next delta; `None` when there are no more."""
-        with anyio.CancelScope(deadline=loop_deadline(deadline)) as scope:
+        with anyio.CancelScope(deadline=loop_deadline(deadline, self._clock.monotonic())) as scope:
             self._scope = scope
             if self._is_interrupted:
                 scope.cancel()
@@ -69,15 +70,16 @@ class SyncDeltaExchange:
 
     head = _HEAD
 
-    def __init__(self, deltas: Iterator[Delta]) -> None:
+    def __init__(self, deltas: Iterator[Delta], clock: Clock = SYSTEM_CLOCK) -> None:
         self._deltas = deltas
+        self._clock = clock
         self._is_interrupted = False
 
     def read(self, deadline: float) -> list[Delta] | None:
         """Blocks until the next delta; `None` when there are no more."""
         if self._is_interrupted:
             raise Interrupted
-        if time.monotonic() >= deadline:
+        if self._clock.monotonic() >= deadline:
             raise DeadlinePassed
         for delta in self._deltas:
             return [delta]

@@ -3,12 +3,14 @@
 No exception of a client leaves the transport: it holds the request, and so the key.
 """
 
+import math
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from typing import Final
 
-from streamkit.transport.base import TransportFailure
+from streamkit.transport.base import DeadlinePassed, TransportFailure
 
 # By the name of the exception or of one of its bases, the nearest first.
 _BY_NAME: Final[dict[str, tuple[str, str]]] = {
@@ -79,3 +81,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         # trio puts what failed at each of a host's addresses into a group.
         pending += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
         pending.append(each.__cause__ or each.__context__)
+
+
+def failure_by(error: Exception, deadline: float = math.inf) -> TransportFailure:
+    """What an exception of the client means.
+
+    Its limits for reading and writing stand for the stream's own, and so does its limit for
+    connecting when the deadline has passed as well: which of them it was is told elsewhere, once.
+    """
+    failure = error if isinstance(error, TransportFailure) else failure_of(error)
+    is_late = failure.kind == "timeout_connect" and time.monotonic() >= deadline
+    return DeadlinePassed() if failure.kind == "timeout_idle" or is_late else failure

@@ -1,7 +1,8 @@
 """The event loop that a stream lives in, reachable from any thread and from finalisers."""
 
 import math
-import time
+import queue
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
@@ -9,6 +10,7 @@ import anyio.to_thread
 from anyio import CancelScope
 from anyio.lowlevel import current_token
 
+from streamkit.clock import SYSTEM_CLOCK, Clock
 from streamkit.transport.base import DeadlinePassed, Interrupted
 
 _T = TypeVar("_T")
@@ -49,41 +51,67 @@ class Host:
         return self.call_soon(start)
 
 
-def loop_deadline(deadline: float) -> float:
-    """A deadline on the monotonic clock as one on the event loop's."""
-    if deadline == math.inf:
-        return math.inf
-    return anyio.current_time() + (deadline - time.monotonic())
+def loop_deadline(deadline: float, now: float) -> float:
+    """A deadline on a clock that says `now`, as one on the event loop's."""
+    return math.inf if deadline == math.inf else anyio.current_time() + (deadline - now)
 
 
 class BlockingCall:
-    """A blocking call in a worker thread, for which asynchronous code waits.
+    """A blocking call in a thread of its own, with a wait for it that can be ended.
 
     What ends the wait does not end the call: it goes on in its thread, and nobody hears of it.
     """
 
-    def __init__(self, call: Callable[[], object]) -> None:
+    def __init__(self, call: Callable[[], object], clock: Clock = SYSTEM_CLOCK) -> None:
         self._call = call
-        self._host = Host()
-        self._scope = CancelScope()
+        self._clock = clock
+        self._wake: Callable[[], object] = lambda: None
         self._is_interrupted = False
 
     def interrupt(self) -> None:
         """Ends the wait, now or as soon as it begins; from any thread."""
         self._is_interrupted = True
-        self._host.call_soon(self._scope.cancel)
+        self._wake()
 
     async def run(self, deadline: float) -> None:
-        """Waits for the call.
+        """Waits for the call in asynchronous code.
 
         Raises:
             TransportFailure: The deadline passed, or the wait was interrupted.
         """
-        self._scope.deadline = loop_deadline(deadline)
-        with self._scope:
+        host = Host()
+        until = loop_deadline(deadline, self._clock.monotonic())
+        with CancelScope(deadline=until) as scope:
+            self._wake = lambda: host.call_soon(scope.cancel)
+            if self._is_interrupted:
+                scope.cancel()
             await anyio.to_thread.run_sync(self._call, abandon_on_cancel=True)
             return
         raise Interrupted if self._is_interrupted else DeadlinePassed
+
+    def run_sync(self, deadline: float) -> None:
+        """Waits for the call in synchronous code; see `run`."""
+        outcome: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+        def work() -> None:
+            try:
+                self._call()
+            except Exception as error:  # raised by the one who waits
+                outcome.put(error)
+            else:
+                outcome.put(None)
+
+        self._wake = lambda: outcome.put(Interrupted())
+        if self._is_interrupted:
+            raise Interrupted
+        threading.Thread(target=work, name="streamkit-prepare", daemon=True).start()
+        left = None if deadline == math.inf else max(0.0, deadline - self._clock.monotonic())
+        try:
+            error = outcome.get(timeout=left)
+        except queue.Empty:
+            raise DeadlinePassed from None
+        if error is not None:
+            raise error
 
 
 async def run_apart(

@@ -106,7 +106,7 @@ def test_a_reference_is_split_at_its_first_separator(ref: str, parts: tuple[str,
         ("acme/", "names no model"),
         ("acme: ", "names no model"),
         ("acne/large", "No provider `acne` is installed. Did you mean `acme`?"),
-        ("other/large", r"Installed: acme\. Install it with: pip install"),
+        ("other/large", r"Installed: acme\. Install its plug-in: .* streamkit-other"),
         ("/large", "No provider `` is installed"),
     ],
 )

@@ -11,7 +11,8 @@ import pytest
 
 from streamkit.settings import Timeouts
 from streamkit.transport.base import DeadlinePassed, Interrupted, OutgoingRequest
-from streamkit.transport.http import HTTPExchange, HTTPTransport, SyncHTTPExchange
+from streamkit.transport.exchanges import HTTPExchange, SyncHTTPExchange
+from streamkit.transport.http import HTTPTransport
 from tests.loopback import END as BODY_END
 from tests.loopback import Hold, LoopbackServer, chunk, head, serving
 

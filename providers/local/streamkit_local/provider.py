@@ -112,8 +112,8 @@ _CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "threads": (_is_count, "a whole number above 0"),
     "show_slots": (lambda value: isinstance(value, bool), "True or False"),
     "start_timeout_s": (
-        lambda value: isinstance(value, int | float) and value > 0,
-        "seconds above 0",
+        lambda value: isinstance(value, int | float) and 0 < value < 86_400,
+        "seconds above 0, and less than a day",
     ),
 }
 

