@@ -211,7 +211,7 @@ class StreamFlow:
         url = f"{provider.base_url}/{call.path.lstrip('/')}"
         if "@" in url:
             url = self._without_userinfo(url, headers)
-        self._redactor.learn(secret_headers(headers))
+        self._redactor.learn(secret_headers(call.headers))
         self._redactor.learn(provider.secrets())
         return OutgoingRequest(method=call.method, url=url, headers=headers, body=body)
 
@@ -231,6 +231,7 @@ class StreamFlow:
                 "same header. Take the user name out of the base URL.",
             )
         headers["authorization"] = f"Basic {b64encode(plain.encode()).decode()}"
+        self._redactor.learn(secret_headers(headers))
         return urlunsplit(parts._replace(netloc=host))
 
     # Reading.

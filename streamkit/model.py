@@ -102,6 +102,7 @@ class Model:
         # A transport that plays a script has a clock of its own, on which its pauses pass.
         self._clock: Clock = clock or getattr(transport, "clock", None) or SYSTEM_CLOCK
         self._make_id = make_id
+        self._known_secrets = _secrets_of(provider)
         self._refused = [each for each in _NEEDS if self.capabilities.is_refused(each)]
 
     def __repr__(self) -> str:
@@ -215,14 +216,7 @@ class Model:
         )
 
     def _secrets(self) -> list[str]:
-        settings = self._provider.settings
-        key = settings.api_key
-        secret_options = (each.setting for each in self._provider.spec.env if each.secret)
-        options = (settings.options.get(name) for name in secret_options)
-        known = [*self._provider.secrets(), *(str(each) for each in options if each is not None)]
-        # A callable is asked once for each request, by the provider; the flow learns that key from
-        # the request's headers.
-        return known if key is None or callable(key) else [*known, key.get_secret_value()]
+        return [*self._known_secrets, *self._provider.secrets()]
 
     def _refuse_impossible(self, request: ChatRequest) -> None:
         for name in self._refused:
@@ -285,3 +279,15 @@ def _check_type(name: str, value: object, expected: type) -> None:
     if value is not None and not isinstance(value, expected):
         given = type(value).__name__
         raise ConfigurationError(f"`{name}` must be {expected.__name__}, not {given}.")
+
+
+def _secrets_of(provider: AnyProvider) -> list[str]:
+    """The secrets among a provider's settings: its key, and options that are declared secret."""
+    settings = provider.settings
+    secret_options = [each.setting for each in provider.spec.env if each.secret]
+    given = [settings.options.get(name) for name in secret_options]
+    secrets = [str(value) for value in given if value is not None]
+    key = settings.api_key
+    # A callable is asked once for each request, by the provider; the flow learns that key from the
+    # request's headers.
+    return secrets if key is None or callable(key) else [*secrets, key.get_secret_value()]

@@ -61,7 +61,7 @@ async def test_each_network_has_a_client_of_its_own(complete: LoopbackServer) ->
 def test_each_loop_has_a_client_of_its_own_which_ends_with_it(
     run: Any, complete: LoopbackServer
 ) -> None:
-    seen: list[httpx.AsyncClient] = []
+    seen: list[Any] = []
 
     async def main() -> None:
         await make_model(complete.url).stream("hi").collect()
@@ -128,10 +128,10 @@ def test_trusted_certificates_are_loaded_once_and_only_for_https(
     monkeypatch.setattr(httpx, "create_ssl_context", counted)
     clients._trusted.cache_clear()
     network = Network(trust_env=False)
-    options = clients._options(network, is_secure=False)
+    options = clients._options(network, is_secure=False)()
     assert loaded == []
     assert options["verify"].get_ca_certs() == []
-    contexts = {id(clients._options(network, is_secure=True)["verify"]) for _ in range(3)}
+    contexts = {id(clients._options(network, is_secure=True)()["verify"]) for _ in range(3)}
     assert loaded == ["certificates"]
     assert len(contexts) == 1
     clients._trusted.cache_clear()
