@@ -71,7 +71,12 @@ def _measure_contests(chosen: list[Contest], rounds: int, results: Results) -> N
     with Session() as session:
         for contest in chosen:
             try:
-                outcomes = measure(contest, session, known, min(rounds, contest.most_rounds))
+                outcomes = measure(
+                    contest,
+                    session,
+                    known,
+                    min(rounds * contest.rounds_factor, contest.most_rounds),
+                )
             except InvalidRun as fault:
                 progress(str(fault))
                 results.faults.append(f"{contest.title}: {fault}")

@@ -23,6 +23,8 @@ class Contest:
         absolute: Judge the contender's own figure; the baseline is only shown.
         reuses_connection: Also judge that the contender used one connection for all requests.
         most_rounds: The most rounds that are run, where each takes minutes.
+        rounds_factor: How many times the usual rounds are run, where one is short and wall time
+            scatters.
         quick: Whether a quick run includes the line.
     """
 
@@ -36,7 +38,12 @@ class Contest:
     absolute: bool = False
     reuses_connection: bool = False
     most_rounds: int = 100
+    rounds_factor: int = 1
     quick: bool = True
+
+    def has_own_rounds(self) -> bool:
+        """Whether this line is run in other rounds than the command says."""
+        return self.most_rounds < 100 or self.rounds_factor > 1
 
     def names(self) -> tuple[str, ...]:
         """Return the subjects in the order of their turns."""
@@ -83,7 +90,7 @@ def judge(contest: Contest, outcomes: dict[str, list[Outcome]], results: Results
     }
     contender, baseline = figures[contest.contender], figures[contest.baseline]
     rounds = len(contender)
-    title = contest.title + (f" ({rounds} rounds)" if rounds == contest.most_rounds else "")
+    title = contest.title + (f" ({rounds} rounds)" if contest.has_own_rounds() else "")
     if contest.absolute:
         results.rows.append(judged(title, contest.target, contender, unit(contest)))
     else:

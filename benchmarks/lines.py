@@ -110,6 +110,7 @@ def contests(chunks: int) -> dict[str, Contest]:
             Target(first=1.25, goal=1.1),
             figure="first_content_us",
             reuses_connection=True,
+            rounds_factor=5,
         ),
         "cold": Contest(
             "cold: from the process's start to the first content",

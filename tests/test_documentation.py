@@ -92,3 +92,12 @@ def test_every_page_of_the_documentation_is_in_an_index() -> None:
     }
     pages = {page.resolve() for page in docs.rglob("*.md")} - {index.resolve() for index in indexes}
     assert pages - linked == set()
+
+
+def test_every_test_that_the_promises_name_is_there() -> None:
+    page = (ROOT / "docs/explanation/promises.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", page))
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    missing = sorted(name for name in named if f"def {name}(" not in sources)
+    assert named
+    assert missing == []

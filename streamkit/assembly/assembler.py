@@ -11,7 +11,7 @@ The rules of a stream that live here, and nowhere else:
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from streamkit.assembly.attempts import AttemptLog
 from streamkit.assembly.deltas import (
@@ -46,9 +46,7 @@ from streamkit.chunks import (
 from streamkit.errors import ProviderError
 from streamkit.redaction import MAX_MESSAGE, Redactor
 
-_REASONS: Final = frozenset(
-    {"stop", "length", "tool_calls", "content_filter", "cancelled", "other"}
-)
+_REASONS: Final = frozenset(get_args(FinishReason))
 # The run of the answer's text, compared by identity.
 _CONTENT: Final = "content"
 
