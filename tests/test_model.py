@@ -1,5 +1,6 @@
 """What is known without asking anybody is refused when a model or a stream is made."""
 
+import json
 import logging
 import time
 from typing import Any
@@ -118,14 +119,26 @@ def test_a_callable_key_that_raises_is_the_callers_and_says_nothing_of_its_own()
     assert "secret-host-7" not in chunk_to_json(last)
 
 
-@pytest.mark.parametrize("form", [KEY, KEY.replace("/", "\\/"), "sk-canary-abc%2Fdef%2B0123456789"])
+# Of no known shape: only its value tells it.
+PLAIN_KEY = "canary/abc+0123456789xyz"
+
+
+@pytest.mark.parametrize(
+    "form", [PLAIN_KEY, PLAIN_KEY.replace("/", "\\/"), "canary%2Fabc%2B0123456789xyz"]
+)
 def test_a_key_said_back_in_any_place_and_form_is_hidden(form: str) -> None:
-    failure = b'data: {"error":{"message":"no %s","code":"x"}}\n\n' % form.encode()
-    transport = MemoryTransport([Reply(WHOLE % KEY.encode()), Reply([failure])])
-    model = Model(compatible(key=KEY), "m", transport=transport)
-    shown = "".join(chunk_to_json(chunk) for _ in range(2) for chunk in model.stream("Hi"))
-    assert form not in shown
-    assert "[redacted]" in shown
+    said = json.dumps(f"no {form}").encode()
+    failure = b'data: {"error":{"message":%s,"code":"x"}}\n\n' % said
+    fact = b'data: {"choices":[],"citations":[%s]}\n\n' % said
+    transport = MemoryTransport([Reply(fact + WHOLE % PLAIN_KEY.encode()), Reply(failure)])
+    model = Model(compatible(key=PLAIN_KEY), "m", transport=transport)
+    answered, failed = (
+        "".join(chunk_to_json(chunk) for chunk in model.stream("Hi")) for _ in range(2)
+    )
+    for shown in (answered, failed):
+        assert json.dumps(form)[1:-1] not in shown
+        assert "[redacted]" in shown
+    assert "citations" in answered
 
 
 def test_a_secret_setting_of_a_provider_is_hidden() -> None:
