@@ -1,6 +1,7 @@
 """What every test of the repository shares: event loops, generated cases, examples in documents."""
 
 import os
+import tempfile
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,6 +20,12 @@ for profile, examples, derandomize in (("ci", 50, True), ("thorough", 500, False
         suppress_health_check=[HealthCheck.too_slow],
     )
 settings.load_profile(os.environ.get("STREAMKIT_TEST_PROFILE", "ci"))
+
+# The settings and the cache of whoever runs the tests are theirs: every test begins with none.
+_FOLDER = tempfile.TemporaryDirectory(prefix="streamkit-tests-")
+os.environ["XDG_CONFIG_HOME"] = os.path.join(_FOLDER.name, "config")
+os.environ["XDG_CACHE_HOME"] = os.path.join(_FOLDER.name, "cache")
+os.environ.pop("STREAMKIT_CONFIG", None)
 
 
 @pytest.fixture(params=["asyncio", "trio"])

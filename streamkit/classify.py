@@ -17,24 +17,27 @@ The rules kept here:
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from html import unescape
 from typing import Any, Final
 
-from pydantic_core import from_json, to_json
-
+from streamkit.error_body import (
+    Facts,
+    as_json,
+    facts_of,
+    is_html,
+    parsed_body,
+    sentence_of_text,
+    whole_characters,
+)
 from streamkit.errors import ProviderError
-from streamkit.wire.frames import BYTE_ORDER_MARK, Frame, FramingError
 
 __all__ = ["classify_response", "error_from_payload", "request_id_of", "retry_after"]
 
 # More than anyone is shown: the text is cut again after secrets are hidden in it. Were the first
 # cut the last, it could leave half a secret, which nobody would recognise as one.
 MAX_DETAIL: Final = 8000
-MAX_SENTENCE: Final = 2000
 
 _STATUS_KINDS: Final[dict[int, str]] = {
     401: "authentication",
@@ -128,24 +131,16 @@ _REQUEST_ID_HEADERS: Final = (
     "x-trace-id",
 )
 
-_HTML: Final = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
-_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+# Where a request for a model that is missing and one to an address that is wrong look the same.
+_WRONG_ADDRESS: Final = frozenset({404, 405})
+_ADVICE: Final = "check the base URL."
+# All that the answer to a wrong path says, in the words of servers and frameworks; or nothing.
+_NO_SUCH_PATH: Final = re.compile(
+    r"(?:40[45])?[ :]*(?:(?:(?:file|page|path|route|resource) )?not found|method not allowed)?\.?"
+    r"|(?:cannot post|invalid url|no route|unexpected endpoint|unknown request url)\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
 _NO_KINDS: Final[Mapping[str, str]] = {}
-
-
-@dataclass(slots=True)
-class _Facts:
-    """What an error payload says, whatever its shape."""
-
-    sentence: str
-    words: list[tuple[str, str]]
-    number: int | None
-
-    def code(self) -> str | None:
-        """The service's own name for the error: its code, else another word, else the number."""
-        named = [word for where, word in self.words if where == "code"]
-        named += [word for _, word in self.words]
-        return named[0] if named else None if self.number is None else str(self.number)
 
 
 def classify_response(
@@ -153,6 +148,7 @@ def classify_response(
     headers: Mapping[str, str],
     body: bytes,
     kinds: Mapping[str, str] = _NO_KINDS,
+    error_path: str | None = None,
 ) -> ProviderError:
     """Says what a response means that is no answer.
 
@@ -161,11 +157,15 @@ def classify_response(
         headers: The response's headers, in any case.
         body: As much of the body as was read, of any kind; it may be cut.
         kinds: The provider's own error codes and types, and the kinds that they mean.
+        error_path: Where the provider's error stands in a JSON body, such as `fault.detail`.
     """
     detail = body[: 4 * MAX_DETAIL].decode("utf-8", "replace")[:MAX_DETAIL]
-    payload = _parsed(body)
-    said = payload if isinstance(payload, dict | list | str) else _said_by_text(body)
-    return _error(said, status=status, headers=headers, kinds=kinds, detail=detail)
+    payload = parsed_body(body)
+    said = payload if isinstance(payload, dict | list | str) else sentence_of_text(body)
+    facts = facts_of(said, error_path)
+    if status in _WRONG_ADDRESS and (is_html(body) or _NO_SUCH_PATH.fullmatch(facts.sentence)):
+        facts.sentence = f"{(facts.sentence or _silence(status, detail)).rstrip('.')}; {_ADVICE}"
+    return _error(facts, said, status=status, headers=headers, kinds=kinds, detail=detail)
 
 
 def error_from_payload(
@@ -174,6 +174,7 @@ def error_from_payload(
     status: int | None,
     headers: Mapping[str, str] = _NO_KINDS,
     kinds: Mapping[str, str] = _NO_KINDS,
+    error_path: str | None = None,
 ) -> ProviderError:
     """Says what an error means that came as JSON, such as one inside an answer that began well.
 
@@ -182,10 +183,12 @@ def error_from_payload(
         status: The HTTP status, where it is known; one below 300 says nothing.
         headers: The response's headers, in any case.
         kinds: The provider's own error codes and types, and the kinds that they mean.
+        error_path: Where the provider's error stands in the payload, such as `fault.detail`.
     """
-    text = payload if isinstance(payload, str) else _as_json(payload)
-    detail = _whole_characters(text)[:MAX_DETAIL]
-    return _error(payload, status=status, headers=headers, kinds=kinds, detail=detail)
+    text = payload if isinstance(payload, str) else as_json(payload)
+    detail = whole_characters(text)[:MAX_DETAIL]
+    facts = facts_of(payload, error_path)
+    return _error(facts, payload, status=status, headers=headers, kinds=kinds, detail=detail)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -215,6 +218,7 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
 
 
 def _error(
+    facts: Facts,
     payload: Any,
     *,
     status: int | None,
@@ -222,7 +226,6 @@ def _error(
     kinds: Mapping[str, str],
     detail: str,
 ) -> ProviderError:
-    facts = _facts(payload)
     kind, evidence = _decide(status, facts, kinds)
     lowered = _lowered(headers)
     own_id = payload.get("request_id") if isinstance(payload, dict) else None
@@ -239,7 +242,7 @@ def _error(
     )
 
 
-def _decide(status: int | None, facts: _Facts, kinds: Mapping[str, str]) -> tuple[str, str]:
+def _decide(status: int | None, facts: Facts, kinds: Mapping[str, str]) -> tuple[str, str]:
     """The kind, and what it was decided on."""
     seen = [] if status is None else [f"status {status}"]
     names = list(facts.words)
@@ -270,7 +273,7 @@ def _decide(status: int | None, facts: _Facts, kinds: Mapping[str, str]) -> tupl
     return because(kind, *reasons)
 
 
-def _vague_kind(status: int | None, facts: _Facts) -> tuple[str, list[str]]:
+def _vague_kind(status: int | None, facts: Facts) -> tuple[str, list[str]]:
     if status is not None:
         kind = _STATUS_KINDS.get(status) or _CLASS_KINDS.get(status // 100, "provider")
         return kind, []
@@ -280,110 +283,12 @@ def _vague_kind(status: int | None, facts: _Facts) -> tuple[str, list[str]]:
     return "provider", []
 
 
-def _facts(payload: Any) -> _Facts:
-    if isinstance(payload, list) and payload:
-        # One service sends the error as the only item of a list.
-        payload = payload[0]
-    inner = payload
-    if isinstance(payload, dict) and isinstance(payload.get("error"), dict) and payload["error"]:
-        inner = payload["error"]
-    words: list[tuple[str, str]] = []
-    number: int | None = None
-    for where, value in _named(inner):
-        status = _as_status(value)
-        if status is not None:
-            number = number or status
-        elif value and isinstance(value, str | int) and not isinstance(value, bool):
-            words.append((where, str(value)))
-    return _Facts(_sentence(inner).strip()[:MAX_SENTENCE], words, number)
-
-
-def _named(error: Any) -> Iterator[tuple[str, Any]]:
-    """Every value of an error object that may name the error, in the order of their worth."""
-    if not isinstance(error, dict):
-        return
-    for name in ("type", "code", "status", "status_code"):
-        yield name, error.get(name)
-    inner = error.get("innererror")
-    if isinstance(inner, dict):
-        yield "innererror", inner.get("code")
-    details = error.get("details")
-    for item in details if isinstance(details, list) else ():
-        if isinstance(item, dict):
-            yield "reason", item.get("reason")
-
-
-def _as_status(value: Any) -> int | None:
-    if isinstance(value, str) and value.isdigit() and len(value) == 3:
-        value = int(value)
-    is_status = isinstance(value, int) and 400 <= value <= 599
-    return value if is_status else None
-
-
-def _sentence(value: Any) -> str:
-    """The words for people in an error of any shape."""
-    if isinstance(value, str):
-        return _whole_characters(value)
-    if isinstance(value, list):
-        return "; ".join(filter(None, map(_sentence, value)))
-    if not isinstance(value, dict):
-        return ""
-    said = next(
-        filter(
-            None, (_sentence(value.get(name)) for name in ("message", "msg", "detail", "error"))
-        ),
-        "",
-    )
-    place = value.get("loc")
-    if said and isinstance(place, list):
-        # How FastAPI reports what is wrong with a request, one item for each field.
-        said = f"{'.'.join(map(str, place))}: {said}"
-    return said
-
-
-def _parsed(body: bytes) -> Any:
-    data = body.removeprefix(BYTE_ORDER_MARK)
-    try:
-        return Frame(data).json()
-    except FramingError:
-        pass  # perhaps only cut: what can be read of it still says more than nothing
-    try:
-        return from_json(data, allow_partial="trailing-strings") if data[:1] in b"{[" else None
-    except ValueError:
-        return None
-
-
-def _said_by_text(body: bytes) -> str:
-    """A sentence about a body that is not JSON; empty when there is nothing to say."""
-    data = body.removeprefix(BYTE_ORDER_MARK)
-    text = data.decode("utf-8", "replace")
-    if _HTML.match(text):
-        title = _TITLE.search(text)
-        named = " ".join(unescape(title[1]).split())[:200] if title else ""
-        page = "The service answered with an HTML page, not an API answer"
-        return f"{page}: {named}" if named else f"{page}."
-    if not _is_text(data):
-        return "The service answered with bytes that are no text."
-    if text.lstrip()[:1] in {"{", "["}:
-        return ""
-    return " ".join(text.split())[:MAX_SENTENCE]
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        # A long body is cut anywhere, also inside its last character.
-        return error.reason == "unexpected end of data"
-    return True
-
-
 def _silence(status: int | None, detail: str) -> str:
     """The message for an error that says nothing for people."""
     if status is None:
         return "The service reported an error without saying which."
     if 300 <= status < 400:
-        return f"The service redirects to another address (status {status}); check the base URL."
+        return f"The service redirects to another address (status {status}); {_ADVICE}"
     how = "without saying why" if detail.strip() else "and an empty body"
     return f"The service answered with status {status} {how}."
 
@@ -407,20 +312,3 @@ def _number(text: str | None) -> float | None:
 
 def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-def _whole_characters(text: str) -> str:
-    """The text with U+FFFD for every half of a surrogate pair, which no UTF-8 can carry."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def _as_json(payload: Any) -> str:
-    try:
-        return to_json(payload).decode()
-    except ValueError:
-        # Half of a surrogate pair somewhere inside: the repr shows it as an escape.
-        return repr(payload)

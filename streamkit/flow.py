@@ -14,21 +14,18 @@ The rules kept here:
 """
 
 import math
-from base64 import b64encode
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
-
-from pydantic_core import to_json
 
 from streamkit.assembly.assembler import Assembler
 from streamkit.attempt import DeltaAttempt, HTTPAttempt, plugin_error
 from streamkit.chunks import StreamChunk
 from streamkit.clock import Clock
 from streamkit.errors import ProviderError, StreamkitError
+from streamkit.outgoing import outgoing_request, redirect_target
 from streamkit.provider import AnyProvider, HTTPCall, HTTPProvider, Provider
-from streamkit.redaction import Redactor, secret_headers
+from streamkit.redaction import Redactor
 from streamkit.request import ChatRequest
 from streamkit.settings import Timeouts
 from streamkit.transport.base import (
@@ -46,12 +43,12 @@ DRAIN_S: Final = 0.25
 ERROR_BODY_S: Final = 5.0
 MAX_REDIRECTS: Final = 5
 
-_USER_AGENT: Final = "streamkit/0.1"
-
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
     """Run the provider's `prepare()`, which may block."""
+
+    request: ChatRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +61,8 @@ class Open:
 @dataclass(frozen=True, slots=True)
 class OpenDeltas:
     """Begin to ask a `StreamProvider`; answered with `None`."""
+
+    request: ChatRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +81,9 @@ Step: TypeAlias = Prepare | Open | OpenDeltas | Read | Release
 Flow: TypeAlias = Generator[Step | list[StreamChunk], Any, None]
 
 READ: Final = Read()
+
+#: Gives the request that is to be sent in place of the one that was made; may raise to refuse it.
+Policy: TypeAlias = Callable[[ChatRequest], ChatRequest]
 
 
 class _Attempt(Protocol):
@@ -105,6 +107,7 @@ class StreamFlow:
         redactor: Learns the secrets of the request as they become known.
         timeouts: The caller's limits.
         clock: Tells the time.
+        policy: Changes or refuses the request, before each attempt.
 
     Attributes:
         deadline: Until when the pending step may wait, on the clock; `math.inf` is for ever.
@@ -121,9 +124,11 @@ class StreamFlow:
         redactor: Redactor,
         timeouts: Timeouts,
         clock: Clock,
+        policy: Policy | None = None,
     ) -> None:
         self._provider = provider
         self._request = request
+        self._policy = policy
         self._assembler = assembler
         self._redactor = redactor
         self._timeouts = timeouts
@@ -131,9 +136,14 @@ class StreamFlow:
         self._began = 0.0
         self._total_deadline = math.inf
         self._first_content_deadline = math.inf
+        self._held: list[StreamChunk] = []  # made before there was anything to deliver
         self._target = ""  # the method and the address of the last request
         self.deadline = math.inf
         self.stop_requested = False
+
+    def progress(self) -> tuple[int, int]:
+        """Milliseconds since the first chunk was asked for, and how many were made."""
+        return self._elapsed(self.clock.monotonic()), self._assembler.next_index
 
     def run(self) -> Flow:
         """The stream from its first chunk to its last."""
@@ -161,13 +171,17 @@ class StreamFlow:
     def _opened(self) -> Generator[Step | list[StreamChunk], Any, _Attempt]:
         self.deadline = min(self._first_content_deadline, self._total_deadline)
         provider = self._provider
+        request = self._request if self._policy is None else self._policy(self._request)
         if type(provider).prepare is not Provider.prepare:
-            yield Prepare()
+            yield Prepare(request)
         if not isinstance(provider, HTTPProvider):
-            yield OpenDeltas()
+            yield OpenDeltas(request)
             return DeltaAttempt(provider.name, self._assembler)
-        call = self._call(provider)
-        outgoing = self._outgoing(provider, call)
+        call = self._call(provider, request)
+        if call.notices:
+            elapsed_ms = self._elapsed(self.clock.monotonic())
+            self._assembler.feed(call.notices, elapsed_ms, self._held)
+        outgoing = outgoing_request(provider, call, self._redactor)
         for _ in range(MAX_REDIRECTS + 1):
             self._target = f"{outgoing.method} {outgoing.url}"
             head: Head = yield Open(outgoing)
@@ -180,10 +194,12 @@ class StreamFlow:
             raise ProviderError("protocol", "The service redirects without an end.")
         attempt = HTTPAttempt(provider, call.framing, self._assembler, self.clock.wall())
         attempt.opened(head.status, head.headers)
+        if self._held:
+            yield self._with_held([])
         return attempt
 
-    def _call(self, provider: HTTPProvider) -> HTTPCall:
-        call = provider.request(self._request)
+    def _call(self, provider: HTTPProvider, request: ChatRequest) -> HTTPCall:
+        call = provider.request(request)
         if not isinstance(call, HTTPCall):
             raise TypeError(f"request() gave {type(call).__name__}")
         return call
@@ -195,44 +211,6 @@ class StreamFlow:
         if isinstance(error, StreamkitError):
             return ProviderError("configuration", str(error))
         return plugin_error(self._provider.name, error)
-
-    def _outgoing(self, provider: HTTPProvider, call: HTTPCall) -> OutgoingRequest:
-        headers = {
-            "accept": "text/event-stream" if call.framing == "sse" else "application/json",
-            # A proxy that compresses a stream holds it back to do so.
-            "accept-encoding": "identity",
-            "user-agent": _USER_AGENT,
-        }
-        body = None
-        if call.json is not None:
-            headers["content-type"] = "application/json"
-            body = _json_body(call.json)
-        headers.update({name.lower(): value for name, value in call.headers.items()})
-        url = f"{provider.base_url}/{call.path.lstrip('/')}"
-        if "@" in url:
-            url = self._without_userinfo(url, headers)
-        self._redactor.learn(secret_headers(call.headers))
-        self._redactor.learn(provider.secrets())
-        return OutgoingRequest(method=call.method, url=url, headers=headers, body=body)
-
-    def _without_userinfo(self, url: str, headers: dict[str, str]) -> str:
-        """Moves `user:password@` into a header: HTTP clients write addresses into their logs."""
-        parts = urlsplit(url)
-        userinfo, _, host = parts.netloc.rpartition("@")
-        if not userinfo:
-            return url
-        plain = unquote(userinfo)
-        # The password; where only a name stands, it is a token.
-        self._redactor.learn([text.split(":", 1)[-1] for text in (userinfo, plain)])
-        if "authorization" in headers:
-            raise ProviderError(
-                "configuration",
-                "The base URL holds a user name and the provider sends a key: both belong into the "
-                "same header. Take the user name out of the base URL.",
-            )
-        headers["authorization"] = f"Basic {b64encode(plain.encode()).decode()}"
-        self._redactor.learn(secret_headers(headers))
-        return urlunsplit(parts._replace(netloc=host))
 
     # Reading.
 
@@ -304,7 +282,12 @@ class StreamFlow:
     def _cancelled(self) -> list[StreamChunk]:
         out: list[StreamChunk] = []
         self._assembler.cancel(self._elapsed(self.clock.monotonic()), out)
-        return out
+        return self._with_held(out)
+
+    def _with_held(self, chunks: list[StreamChunk]) -> list[StreamChunk]:
+        """The chunks that wait for delivery, then these."""
+        held, self._held = self._held, []
+        return held + chunks
 
     def _failed(self, failure: TransportFailure) -> list[StreamChunk]:
         if self.stop_requested:
@@ -317,7 +300,7 @@ class StreamFlow:
     def _refused(self, error: ProviderError) -> list[StreamChunk]:
         out: list[StreamChunk] = []
         self._assembler.fail(error, self._elapsed(self.clock.monotonic()), out)
-        return out
+        return self._with_held(out)
 
     def _expired(self, now: float) -> TransportFailure:
         """Which of the caller's limits it was that passed."""
@@ -340,55 +323,3 @@ class StreamFlow:
 
 def _or_forever(seconds: float | None) -> float:
     return math.inf if seconds is None else seconds
-
-
-def _json_body(value: Mapping[str, Any]) -> bytes:
-    try:
-        return to_json(value)
-    except ValueError as error:
-        raise ProviderError(
-            "invalid_request",
-            "The request holds something that JSON cannot carry.",
-            detail=str(error),
-        ) from error
-
-
-def redirect_target(request: OutgoingRequest, head: Head) -> OutgoingRequest | None:
-    """Where a redirect leads; `None` when the answer is no redirect.
-
-    Only a redirect that keeps the method and stays with the same scheme, host and port is followed:
-    any other would send the key and the messages to somebody that the caller did not name.
-
-    Raises:
-        ProviderError: The redirect must not be followed (`configuration`), or leads nowhere
-            (`protocol`).
-    """
-    location = head.headers.get("location")
-    if head.status not in {301, 302, 303, 307, 308} or not location:
-        return None
-    try:
-        target = urlsplit(urljoin(request.url, location))
-        is_same_origin = _origin(target) == _origin(urlsplit(request.url))
-    except ValueError as error:
-        message = f"The service redirects ({head.status}) to what is no address."
-        raise ProviderError("protocol", message, status=head.status) from error
-    if head.status in {307, 308} and is_same_origin:
-        # Nothing but path and query is taken over: were the address read in another way by the HTTP
-        # client, it could still lead nowhere else.
-        asked = urlsplit(request.url)
-        url = urlunsplit((asked.scheme, asked.netloc, target.path, target.query, ""))
-        return OutgoingRequest(
-            method=request.method, url=url, headers=request.headers, body=request.body
-        )
-    raise ProviderError(
-        "configuration",
-        f"The service redirects ({head.status}) to {target.scheme}://{target.hostname or ''}"
-        f"{target.path}, and the key is not sent there. Set base_url to the address that is meant.",
-        status=head.status,
-        evidence=f"status {head.status}",
-    )
-
-
-def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    default = {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, parts.hostname, parts.port or default

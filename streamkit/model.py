@@ -1,26 +1,28 @@
 """A model to talk to: a provider, a model name, and how to reach them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, ClassVar, Final, TypedDict, Unpack
 
 from streamkit.assembly.assembler import Assembler
 from streamkit.assembly.response import Response
 from streamkit.clock import SYSTEM_CLOCK, Clock, new_id
 from streamkit.errors import ConfigurationError, StreamkitError
-from streamkit.flow import StreamFlow
+from streamkit.flow import Policy, StreamFlow
 from streamkit.messages import ImagePart, MessageInput, Tool
-from streamkit.plugin import Capabilities
+from streamkit.plugin import Capabilities, ProviderSpec
 from streamkit.provider import AnyProvider, HTTPProvider, StreamProvider
 from streamkit.redaction import Redactor
 from streamkit.registry.discovery import default_registry
+from streamkit.registry.hooks import Hooks
 from streamkit.request import ChatRequest, OutputSchema, ToolChoice, build_request
 from streamkit.settings import KeySource, Timeouts, resolve_settings
 from streamkit.stream import ChunkStream
+from streamkit.telemetry import StreamSummary
 from streamkit.transport.base import Transport
 from streamkit.transport.clients import Network
 from streamkit.transport.http import HTTPTransport
 
-__all__ = ["Model", "RequestSettings", "get_model"]
+__all__ = ["Model", "ProviderModel", "RequestSettings", "get_model", "make_provider", "secrets_of"]
 
 
 class RequestSettings(TypedDict, total=False):
@@ -71,6 +73,8 @@ class Model:
         defaults: Request settings that hold where a call says nothing.
         clock: Tells the time; by default the transport's own clock, or the machine's.
         make_id: Makes a unique id from a prefix.
+        hooks: The plug-ins whose policies hold for the requests and who are told of the streams;
+            by default none, so that a model made by hand is what it was made of.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Model:
         defaults: Mapping[str, Any] | None = None,
         clock: Clock | None = None,
         make_id: Callable[[str], str] = new_id,
+        hooks: Hooks | None = None,
     ) -> None:
         if not str(name).strip():
             raise ConfigurationError("The model's name is empty.")
@@ -102,7 +107,8 @@ class Model:
         # A transport that plays a script has a clock of its own, on which its pauses pass.
         self._clock: Clock = clock or getattr(transport, "clock", None) or SYSTEM_CLOCK
         self._make_id = make_id
-        self._known_secrets = _secrets_of(provider)
+        self._hooks = hooks
+        self._known_secrets = secrets_of(provider)
         self._refused = [each for each in _NEEDS if self.capabilities.is_refused(each)]
 
     def __repr__(self) -> str:
@@ -205,6 +211,7 @@ class Model:
             redactor=redactor,
             timeouts=self._timeouts,
             clock=self._clock,
+            policy=self._policy(),
         )
         return ChunkStream(
             stream_id=stream_id,
@@ -213,7 +220,19 @@ class Model:
             flow=flow,
             transport=self._transport,
             timeouts=self._timeouts,
+            on_finished=self._teller(),
         )
+
+    def _teller(self) -> Callable[[StreamSummary], None] | None:
+        hooks = self._hooks
+        is_wanted = hooks is not None and hooks.has("streamkit_stream_finished")
+        return hooks.finished if hooks is not None and is_wanted else None
+
+    def _policy(self) -> Policy | None:
+        hooks, spec = self._hooks, self._provider.spec
+        if hooks is None or not hooks.has("streamkit_request"):
+            return None
+        return lambda request: hooks.policed(request, spec)
 
     def _secrets(self) -> list[str]:
         return [*self._known_secrets, *self._provider.secrets()]
@@ -240,7 +259,7 @@ def get_model(
     """Makes a model from its reference, such as `openai/gpt-5`.
 
     Args:
-        ref: `provider/model`; `provider:model` is read too.
+        ref: `provider/model`; `provider:model` is read too, and aliases are.
         api_key: The key, or a callable that gives it for each request. Default: the provider's
             environment variable.
         base_url: The service's address. Default: the provider's variable, then its own.
@@ -253,26 +272,133 @@ def get_model(
     Raises:
         ConfigurationError: The provider is not installed, a setting is missing or malformed.
     """
-    if http_client is not None and network is not None:
-        raise ConfigurationError("Give either http_client or network: a client has its own.")
-    _check_type("network", network, Network)
     registry = default_registry()
-    provider_name, model_name = registry.split(ref)
-    spec = registry.describe(provider_name)
-    settings = resolve_settings(spec, api_key=api_key, base_url=base_url, options=options)
+    provider_name, model_name = registry.resolve(ref)
+    parts = _parts(
+        registry.describe(provider_name),
+        lambda: registry.load(provider_name),
+        api_key=api_key,
+        base_url=base_url,
+        http_client=http_client,
+        network=network,
+        options=options,
+    )
+    return Model(name=model_name, timeouts=timeouts, defaults=defaults, **parts)
+
+
+class ProviderModel(Model):
+    """A model whose provider stands in code: the base of classes such as `OpenAIModel`.
+
+    It takes what `get_model` takes, and the model's name alone in place of a reference.
+
+    Args:
+        name: The model's name as the service knows it.
+        api_key: The key, or a callable that gives it for each request. Default: the provider's
+            environment variable.
+        base_url: The service's address. Default: the provider's variable, then its own.
+        http_client: A client of httpx's shape to use, sync or async; it is never closed.
+        network: Proxy and certificates of streamkit's own clients; not together with `http_client`.
+        timeouts: How long streams wait.
+        defaults: Request settings that hold where a call says nothing.
+        options: The provider's own settings.
+
+    Attributes:
+        spec: The provider, described.
+        provider_class: The provider.
+
+    Raises:
+        ConfigurationError: A setting is missing or malformed.
+    """
+
+    spec: ClassVar[ProviderSpec]
+    provider_class: ClassVar[type[HTTPProvider | StreamProvider]]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        api_key: KeySource | str | None = None,
+        base_url: str | None = None,
+        http_client: Any = None,
+        network: Network | None = None,
+        timeouts: Timeouts | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        parts = _parts(
+            self.spec,
+            lambda: self.provider_class,
+            api_key=api_key,
+            base_url=base_url,
+            http_client=http_client,
+            network=network,
+            options=options,
+        )
+        super().__init__(name=name, timeouts=timeouts, defaults=defaults, **parts)
+
+
+def make_provider(
+    spec: ProviderSpec,
+    load: Callable[[], Any],
+    *,
+    api_key: KeySource | str | None = None,
+    base_url: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> AnyProvider:
+    """Makes a provider with its settings, wherever they come from.
+
+    Args:
+        spec: The provider, described.
+        load: Gives its class; called once the settings are known to be right.
+        api_key: See `get_model`.
+        base_url: See `get_model`.
+        options: The provider's own settings.
+
+    Raises:
+        ConfigurationError: A setting is missing or malformed, or the plug-in is broken.
+    """
+    registry = default_registry()
+    config = registry.config()
+    settings = resolve_settings(
+        spec,
+        api_key=api_key,
+        base_url=base_url,
+        options=options,
+        table=config.providers.get(spec.name),
+        table_place=config.place(spec.name),
+        ask_secret=registry.hooks.secret,
+    )
+    factory = load()
     try:
-        provider = registry.load(provider_name)(spec, settings)
+        provider = factory(spec, settings)
     except StreamkitError:
         raise
     except Exception as error:
-        raise registry.broken(provider_name, error) from error
+        raise registry.broken(spec.name, error) from error
     if not isinstance(provider, HTTPProvider | StreamProvider):
-        raise registry.broken(provider_name, TypeError(f"{spec.factory} makes no provider"))
-    if isinstance(provider, HTTPProvider):
-        transport: Transport | None = HTTPTransport(http_client, network)
-    else:
-        transport = None
-    return Model(provider, model_name, transport=transport, timeouts=timeouts, defaults=defaults)
+        raise registry.broken(spec.name, TypeError(f"{spec.factory} makes no provider"))
+    return provider
+
+
+def _parts(
+    spec: ProviderSpec,
+    load: Callable[[], Any],
+    *,
+    http_client: Any,
+    network: Network | None,
+    **given: Any,
+) -> dict[str, Any]:
+    """What a model is made of: a provider with its settings, and the way to its service."""
+    if http_client is not None and network is not None:
+        raise ConfigurationError("Give either http_client or network: a client has its own.")
+    _check_type("network", network, Network)
+    provider = make_provider(spec, load, **given)
+    is_http = isinstance(provider, HTTPProvider)
+    return {
+        "provider": provider,
+        "transport": HTTPTransport(http_client, network) if is_http else None,
+        "hooks": default_registry().hooks,
+    }
 
 
 def _check_type(name: str, value: object, expected: type) -> None:
@@ -281,7 +407,7 @@ def _check_type(name: str, value: object, expected: type) -> None:
         raise ConfigurationError(f"`{name}` must be {expected.__name__}, not {given}.")
 
 
-def _secrets_of(provider: AnyProvider) -> list[str]:
+def secrets_of(provider: AnyProvider) -> list[str]:
     """The secrets among a provider's settings: its key, and options that are declared secret."""
     settings = provider.settings
     secret_options = [each.setting for each in provider.spec.env if each.secret]

@@ -10,7 +10,8 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from streamkit.classify import classify_response, error_from_payload
-from streamkit.errors import ProviderError
+from streamkit.error_body import has_error
+from streamkit.errors import ConfigurationError, ProviderError
 from streamkit.messages import (
     ImagePart,
     Message,
@@ -22,9 +23,10 @@ from streamkit.messages import (
     ToolResult,
 )
 from streamkit.openai_decode import decode_frame
-from streamkit.plugin import Quirks
-from streamkit.provider import Emitter, Frame, HTTPCall, HTTPProvider, ModelInfo
+from streamkit.plugin import ProviderSpec, Quirks
+from streamkit.provider import Emitter, Frame, HTTPCall, HTTPProvider, ModelInfo, NoticeDelta
 from streamkit.request import ChatRequest
+from streamkit.settings import ProviderSettings
 
 __all__ = ["OpenAICompatibleProvider"]
 
@@ -39,17 +41,36 @@ _PLAIN_SETTINGS: Final = (
     "parallel_tool_calls",
 )
 _TOOL_CHOICES: Final = frozenset({"auto", "none", "required"})
+# What of a request is not a setting that a server could refuse or ignore.
+_NO_SETTINGS: Final = frozenset(
+    {"model", "messages", "stream", "extra", "request_id", "conversation_id"}
+)
+_SETTINGS: Final = frozenset(ChatRequest.model_fields) - _NO_SETTINGS
+_EVIDENCE: Final = frozenset({"finish_reason", "terminator"})
 _WINDOW_NAMES: Final = ("context_length", "context_window", "max_model_len", "max_context_length")
 
 
 class OpenAICompatibleProvider(HTTPProvider):
     """A provider for a server that speaks OpenAI's chat completions.
 
+    A subclass changes what it must: `settings_of` and `encode_messages` are the two halves of a
+    request's body, `quirks_of` is for servers whose models differ.
+
     Attributes:
-        quirks: How the server differs from OpenAI.
+        quirks: How the server differs from OpenAI: those of the spec, else those of the class.
     """
 
     quirks: Quirks = Quirks()
+
+    def __init__(self, spec: ProviderSpec, settings: ProviderSettings) -> None:
+        super().__init__(spec, settings)
+        if spec.quirks is not None:
+            self.quirks = spec.quirks
+        _check(self.quirks, self.name)
+
+    def quirks_of(self, model: str) -> Quirks:
+        """How requests to one model differ; answers are read by `quirks` whatever the model."""
+        return self.quirks
 
     def request(self, request: ChatRequest) -> HTTPCall:
         """Says which HTTP call a request becomes; pure.
@@ -61,21 +82,54 @@ class OpenAICompatibleProvider(HTTPProvider):
         self._refuse_impossible(request)
         body: dict[str, Any] = {
             "model": request.model,
-            "messages": [
-                entry for message in request.messages for entry in self.encode_message(message)
-            ],
+            "messages": self.encode_messages(request),
             "stream": request.stream,
         }
-        if request.stream and self.quirks.include_usage:
+        if request.stream and self.quirks_of(request.model).include_usage:
             body["stream_options"] = {"include_usage": True}
-        body.update(_settings(request, self.quirks))
+        settings, notices = self.settings_of(request)
+        body.update(settings)
         body.update(request.extra)
         return HTTPCall(
             path="/chat/completions",
             json=body,
             framing="sse" if request.stream else "json",
             headers=self.request_headers(),
+            notices=tuple(notices),
         )
+
+    def settings_of(self, request: ChatRequest) -> tuple[dict[str, Any], list[NoticeDelta]]:
+        """The settings as they stand in the body, and what the caller should know of them.
+
+        A setting that means nothing to the server is left out, with a notice.
+        """
+        quirks = self.quirks_of(request.model)
+        ignored = [name for name in sorted(quirks.ignored) if _is_given(request, name)]
+        defaults = {name: ChatRequest.model_fields[name].default for name in ignored}
+        kept = request.model_copy(update=defaults)
+        notices = [
+            NoticeDelta(
+                "setting_ignored",
+                f"`{name}` means nothing to `{self.name}/{request.model}` and was left out.",
+            )
+            for name in ignored
+        ]
+        return _settings(kept, quirks), notices
+
+    def encode_messages(self, request: ChatRequest) -> list[dict[str, Any]]:
+        """Writes all of a request's messages, in order.
+
+        A last assistant message without tool calls is to be continued: where the server has a field
+        that asks for it, the field is set.
+        """
+        quirks = self.quirks_of(request.model)
+        entries = [
+            entry for message in request.messages for entry in self.encode_message(message, quirks)
+        ]
+        last = entries[-1]
+        if quirks.prefill_field and last["role"] == "assistant" and "tool_calls" not in last:
+            last[quirks.prefill_field] = True
+        return entries
 
     def decode(self, frame: Frame, emit: Emitter) -> None:
         """Says what one frame adds; pure. Serves streamed and whole answers alike."""
@@ -83,7 +137,8 @@ class OpenAICompatibleProvider(HTTPProvider):
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """Says what a failed response means."""
-        return classify_response(status, headers, body, self.quirks.error_kinds)
+        quirks = self.quirks
+        return classify_response(status, headers, body, quirks.error_kinds, quirks.error_path)
 
     def list_models(self) -> HTTPCall | None:
         """The call that lists the server's models."""
@@ -100,8 +155,13 @@ class OpenAICompatibleProvider(HTTPProvider):
         """
         payload = frame.json()
         listed = payload.get("data") if isinstance(payload, dict) else payload
-        if isinstance(payload, dict) and payload.get("error"):
-            raise error_from_payload(payload, status=None, kinds=self.quirks.error_kinds)
+        if isinstance(payload, dict) and has_error(payload, self.quirks.error_path):
+            raise error_from_payload(
+                payload,
+                status=None,
+                kinds=self.quirks.error_kinds,
+                error_path=self.quirks.error_path,
+            )
         if not isinstance(listed, list):
             raise ProviderError("protocol", "The service's answer is no list of models.")
         return [_model_info(item) for item in listed if isinstance(item, dict) and item.get("id")]
@@ -122,19 +182,19 @@ class OpenAICompatibleProvider(HTTPProvider):
             headers["Authorization"] = f"Bearer {key}"
         return headers
 
-    def encode_message(self, message: Message) -> list[dict[str, Any]]:
+    def encode_message(self, message: Message, quirks: Quirks) -> list[dict[str, Any]]:
         """Writes one message: a `tool` message becomes one entry for each of its results."""
         match message.role:
             case "system":
-                return [{"role": self.quirks.system_role, "content": message.text}]
+                return [{"role": quirks.system_role, "content": message.text}]
             case "user":
                 return [{"role": "user", "content": _user_content(message.parts)}]
             case "assistant":
-                return [self._assistant(message), *_results(message.parts)]
+                return [self._assistant(message, quirks), *_results(message.parts)]
             case "tool":
                 return _results(message.parts)
 
-    def _assistant(self, message: Message) -> dict[str, Any]:
+    def _assistant(self, message: Message, quirks: Quirks) -> dict[str, Any]:
         said = [part for part in message.parts if isinstance(part, TextPart)]
         calls = [
             self._call(part)
@@ -151,10 +211,10 @@ class OpenAICompatibleProvider(HTTPProvider):
             entry["refusal"] = refusal
         if calls:
             entry["tool_calls"] = calls
-        entry.update(self._reasoning(message))
+        entry.update(self._reasoning(message, quirks))
         return entry
 
-    def _reasoning(self, message: Message) -> dict[str, Any]:
+    def _reasoning(self, message: Message, quirks: Quirks) -> dict[str, Any]:
         """The reasoning as the server wants it back, if it does.
 
         Without a reasoning part there is no field; an empty part gives an empty one. Servers that
@@ -162,8 +222,8 @@ class OpenAICompatibleProvider(HTTPProvider):
         """
         parts = [part for part in message.parts if isinstance(part, ReasoningPart)]
         fields: dict[str, Any] = {}
-        if parts and self.quirks.reasoning_replay is not None:
-            fields[self.quirks.reasoning_replay] = "".join(part.text for part in parts)
+        if parts and quirks.reasoning_replay is not None:
+            fields[quirks.reasoning_replay] = "".join(part.text for part in parts)
         details = [
             detail
             for part in parts
@@ -191,15 +251,31 @@ class OpenAICompatibleProvider(HTTPProvider):
         return own if isinstance(own, dict) else {}
 
     def _refuse_impossible(self, request: ChatRequest) -> None:
-        for name in sorted(self.quirks.unsupported):
-            value = getattr(request, name)
-            if value is not None and value != ():
+        for name in sorted(self.quirks_of(request.model).unsupported):
+            if _is_given(request, name):
                 raise ProviderError(
                     "unsupported", f"`{self.name}` does not take the setting `{name}`."
                 )
         for name, is_wrong, reason in _EXTRA_FAULTS:
             if name in request.extra and is_wrong(request.extra[name]):
                 raise ProviderError("configuration", reason)
+
+
+def _check(quirks: Quirks, provider: str) -> None:
+    """Refuses a row that cannot be meant; its types are checked where it is written.
+
+    Raises:
+        ConfigurationError: It names what there is not, or leaves no proof of a whole answer.
+    """
+    settings = (quirks.unsupported | quirks.ignored) - _SETTINGS
+    for what, words in (("no setting", settings), ("no evidence", quirks.evidence - _EVIDENCE)):
+        if words:
+            names = ", ".join(f"`{word}`" for word in sorted(words))
+            raise ConfigurationError(f"The quirks of `{provider}` name what is {what}: {names}.")
+    if not quirks.evidence:
+        raise ConfigurationError(
+            f"The quirks of `{provider}` leave no evidence: no answer could ever be complete."
+        )
 
 
 # What `extra` may not set, when it may not, and why.
@@ -220,6 +296,11 @@ _EXTRA_FAULTS: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
         "Audio answers cannot be read: `modalities` can only be text.",
     ),
 )
+
+
+def _is_given(request: ChatRequest, name: str) -> bool:
+    value = getattr(request, name)
+    return value is not None and value != ()
 
 
 def _settings(request: ChatRequest, quirks: Quirks) -> dict[str, Any]:

@@ -12,6 +12,8 @@ The rules kept here:
 3. Reasoning that stands in several fields of one delta is read once.
 4. The last usage counts, wherever it stands; nothing is added up.
 5. An `error` anywhere is a failure, also after the finish reason.
+6. What proves that an answer is whole is the server's to say: a finish reason that proves nothing
+   by itself is held back until the end marker stands behind it.
 """
 
 import math
@@ -22,6 +24,7 @@ from pydantic_core import to_json
 
 from streamkit.chunks import Usage
 from streamkit.classify import error_from_payload
+from streamkit.error_body import has_error, value_at
 from streamkit.errors import ProviderError
 from streamkit.openai_template import ContentTemplate
 from streamkit.plugin import Quirks
@@ -79,10 +82,10 @@ def decode_frame(frame: Frame, emit: Emitter, quirks: Quirks) -> None:
         ProviderError: It reports a failure, or it is no frame of this dialect (`protocol`).
     """
     if frame.data[:1] != b"{" and frame.data.lstrip().startswith(b"[DONE]"):
-        emit.terminator(evidence="terminator" in quirks.evidence)
+        _terminate(emit, evidence="terminator" in quirks.evidence)
         return
     if frame.event == "error":
-        raise error_from_payload(_json_or_text(frame), status=None, kinds=quirks.error_kinds)
+        raise _failure(_json_or_text(frame), quirks)
     memory = emit.memory
     template: ContentTemplate | None = memory.get("template")
     if template is not None:
@@ -90,11 +93,18 @@ def decode_frame(frame: Frame, emit: Emitter, quirks: Quirks) -> None:
         if known is not None:
             emit.content(known)
             return
+    if quirks.keep_alive and _keeps_alive(frame, quirks):
+        return
     payload = frame.object()
     if "identified" not in memory:
         _identify(payload, emit)
     choices = payload.get("choices")
-    if not choices or payload.get("error"):
+    # Spelt out here, where every frame passes that differs in more than its text.
+    if (
+        not choices
+        or payload.get("error")
+        or (quirks.error_path and has_error(payload, quirks.error_path))
+    ):
         _read_beside_choices(payload, None, emit, quirks)
         _refuse_failure(payload, quirks)
         return
@@ -114,12 +124,25 @@ def decode_frame(frame: Frame, emit: Emitter, quirks: Quirks) -> None:
     _read_beside_choices(payload, choice, emit, quirks)
     reason = choice.get("finish_reason")
     if reason:
-        _finish(str(reason), emit)
+        _finish(str(reason), emit, quirks)
     elif is_plain and told == len(emit.deltas):
         _learn(frame.data, text, emit)
     if delta is None and "message" in choice and payload.get("object") != "chat.completion.chunk":
         # A whole answer is complete by itself, whether it says why it ended or not.
-        emit.terminator()
+        _terminate(emit, evidence=True)
+
+
+def _keeps_alive(frame: Frame, quirks: Quirks) -> bool:
+    if frame.event and frame.event in quirks.keep_alive:
+        return True
+    return frame.data.decode("utf-8", "replace").strip() in quirks.keep_alive
+
+
+def _terminate(emit: Emitter, *, evidence: bool) -> None:
+    held: tuple[str, str] | None = emit.memory.get("finish")
+    if held is not None:
+        emit.finish(held[0], raw=held[1])
+    emit.terminator(evidence=evidence)
 
 
 def _learn(data: bytes, text: str, emit: Emitter) -> None:
@@ -192,10 +215,13 @@ def _first_choice(choices: Any) -> dict[str, Any] | None:
 def _read_beside_choices(
     payload: dict[str, Any], choice: dict[str, Any] | None, emit: Emitter, quirks: Quirks
 ) -> None:
-    """Usage in each of its places, and facts about the whole answer."""
-    wire = payload.get("usage") or (choice.get("usage") if choice else None)
-    if not wire and "x_groq" in payload:
-        wire = _object(payload["x_groq"]).get("usage")
+    """Usage in its place or in each that is known, and facts about the whole answer."""
+    if quirks.usage_path is not None:
+        wire = value_at(payload, quirks.usage_path)
+    else:
+        wire = payload.get("usage") or (choice.get("usage") if choice else None)
+        if not wire and "x_groq" in payload:
+            wire = _object(payload["x_groq"]).get("usage")
     if wire:
         usage = read_usage(wire, output_includes_reasoning=quirks.output_includes_reasoning)
         if usage is not None:
@@ -225,8 +251,9 @@ def _refuse_failure(payload: dict[str, Any], quirks: Quirks) -> None:
     is_foreign = (
         "id" not in payload and kind is None and ("detail" in payload or "message" in payload)
     )
-    if payload.get("error") or kind == "error" or (is_foreign and "choices" not in payload):
-        raise error_from_payload(payload, status=None, kinds=quirks.error_kinds)
+    is_error = kind == "error" or (is_foreign and "choices" not in payload)
+    if is_error or has_error(payload, quirks.error_path):
+        raise _failure(payload, quirks)
     if kind == "chat.completion":
         raise _no_such_frame("a whole answer holds no choices")
 
@@ -365,7 +392,7 @@ def _begins_another(call: _Call, index: Any, call_id: str | None, name: str | No
     return index is None and call.has_arguments
 
 
-def _finish(raw: str, emit: Emitter) -> None:
+def _finish(raw: str, emit: Emitter, quirks: Quirks) -> None:
     word = raw.lower()
     if word in _FAILURES:
         kind, sentence = _FAILURES[word]
@@ -374,7 +401,16 @@ def _finish(raw: str, emit: Emitter) -> None:
     if reason == "stop" and emit.memory.get("calls"):
         # Said when the request named the function to call, and by servers that know no other word.
         reason = "tool_calls"
-    emit.finish(reason, raw=raw)
+    if "finish_reason" in quirks.evidence:
+        emit.finish(reason, raw=raw)
+    else:
+        emit.memory["finish"] = (reason, raw)
+
+
+def _failure(payload: Any, quirks: Quirks) -> ProviderError:
+    return error_from_payload(
+        payload, status=None, kinds=quirks.error_kinds, error_path=quirks.error_path
+    )
 
 
 def _json_or_text(frame: Frame) -> Any:

@@ -7,12 +7,17 @@ pydantic, so that listing what is installed costs nothing.
 
     @hookimpl
     def streamkit_providers() -> list[ProviderSpec]:
-        return [ProviderSpec(name="acme", factory="streamkit_acme.provider:AcmeProvider", …)]
+        return [
+            ProviderSpec(
+                name="acme", api_version=1, factory="streamkit_acme.provider:AcmeProvider", …
+            )
+        ]
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, TypeAlias
 
 import pluggy
@@ -21,6 +26,8 @@ __all__ = [
     "API_VERSION",
     "Capabilities",
     "Capability",
+    "Command",
+    "CompatSpec",
     "EnvVar",
     "PROJECT_NAME",
     "ProviderSpec",
@@ -103,11 +110,14 @@ class EnvVar:
         name: The variable, such as `OPENAI_API_KEY`.
         setting: The setting it gives: `api_key`, `base_url` or one of the provider's own options.
         secret: Its value must never be shown.
+        parse: Reads the variable's text where it is not the setting itself; raises `ValueError`
+            with a sentence for users, without the value.
     """
 
     name: str
     setting: str
     secret: bool = False
+    parse: Callable[[str], Any] | None = None
 
 
 Evidence: TypeAlias = Literal["finish_reason", "terminator"]
@@ -124,8 +134,17 @@ class Quirks:
         system_role: The role of system messages.
         include_usage: Ask for usage with `stream_options`; some servers refuse the field.
         output_includes_reasoning: Whether the wire's output count includes reasoning tokens.
+        usage_path: Where a frame holds the usage, as `choices.0.usage`; by default every place that
+            is known: beside `choices`, in the first choice, and under `x_groq`.
+        error_path: Where a body or a frame holds its error, such as `fault.detail`; by default
+            `error`, or the whole body.
+        keep_alive: Frames that only keep the connection alive and add nothing: their event's name,
+            or their whole text.
         evidence: What proves that an answer is complete; either is enough where both stand.
-        unsupported: Request settings that the server refuses.
+        unsupported: Request settings that the server refuses: so does the core, before sending.
+        ignored: Request settings that mean nothing to the server: left out, with a notice.
+        prefill_field: The field of a last assistant message that asks to continue it, such as
+            `partial`; `None` sends it as any other message.
         error_kinds: The server's own error codes and types, and the kinds they mean.
         close_connection: Send `Connection: close`: the server closes it after a stream anyway.
         key_header: The header that carries the key; the default sends `Authorization: Bearer`.
@@ -138,8 +157,13 @@ class Quirks:
     system_role: str = "system"
     include_usage: bool = True
     output_includes_reasoning: bool = True
+    usage_path: str | None = None
+    error_path: str | None = None
+    keep_alive: frozenset[str] = frozenset()
     evidence: frozenset[Evidence] = frozenset({"finish_reason", "terminator"})
     unsupported: frozenset[str] = frozenset()
+    ignored: frozenset[str] = frozenset()
+    prefill_field: str | None = None
     error_kinds: Mapping[str, str] = field(default_factory=dict)
     close_connection: bool = False
     key_header: str | None = None
@@ -152,20 +176,24 @@ class ProviderSpec:
 
     Attributes:
         name: The name that users write before the model: `openai` in `openai/gpt-5`.
+        api_version: The version of the contract that the plug-in was written for, as a number in
+            its own text: streamkit supports its own `API_VERSION` and the one before.
         factory: Where the provider class is, as `package.module:Class`; imported on first use.
         title: The service's name for people.
         base_url: The service's address when none is set.
         needs_key: A request without a key makes no sense.
         env: Environment variables that give settings.
         capabilities: What its models can do.
-        model_capabilities: Where a model differs, by its name.
+        model_capabilities: Where a model differs, by its name or by a pattern such as `kimi-k2*`:
+            the name itself counts first, then the first pattern that fits.
         default_model: The model that examples and first tries use.
         distribution: The distribution to install for it.
-        api_version: The version of the contract that it was written for.
         options: Names of further settings that the provider takes.
+        quirks: How an OpenAI-compatible server differs; read by `OpenAICompatibleProvider`.
     """
 
     name: str
+    api_version: int
     factory: str
     title: str = ""
     base_url: str = ""
@@ -175,12 +203,14 @@ class ProviderSpec:
     model_capabilities: Mapping[str, Capabilities] = field(default_factory=dict)
     default_model: str | None = None
     distribution: str | None = None
-    api_version: int = API_VERSION
     options: tuple[str, ...] = ()
+    quirks: Quirks | None = None
 
     def capabilities_of(self, model: str) -> Capabilities:
         """The capabilities of one model: the provider's, with the model's own answers over them."""
-        own = self.model_capabilities.get(model)
+        patterns = (each for each in self.model_capabilities if fnmatchcase(model, each))
+        name = model if model in self.model_capabilities else next(patterns, None)
+        own = None if name is None else self.model_capabilities[name]
         if own is None:
             return self.capabilities
         merged: dict[str, Any] = {}
@@ -189,3 +219,77 @@ class ProviderSpec:
             fallback = getattr(self.capabilities, each.name)
             merged[each.name] = fallback if answer is _UNKNOWN else answer
         return Capabilities(**merged)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompatSpec:
+    """An OpenAI-compatible server as a row of data: a provider without code.
+
+    The same can stand in the user's config file, as a table `[providers.NAME]` with
+    `kind = "openai-compatible"`.
+
+    Attributes:
+        name: The name that users write before the model.
+        base_url: The server's address, up to where `/chat/completions` follows.
+        title: The server's name for people.
+        key_env: The environment variable of the key; without one the server needs no key.
+        needs_key: A request without a key makes no sense; by default so where `key_env` is given.
+        base_url_env: An environment variable that gives another address.
+        capabilities: What its models can do.
+        model_capabilities: Where a model differs, by its name or by a pattern.
+        default_model: The model that examples and first tries use.
+        distribution: The distribution to install for it.
+        api_version: The version of the contract that the row was written for.
+        quirks: How the server differs from OpenAI.
+    """
+
+    name: str
+    base_url: str
+    title: str = ""
+    key_env: str | None = None
+    needs_key: bool | None = None
+    base_url_env: str | None = None
+    capabilities: Capabilities = Capabilities()
+    model_capabilities: Mapping[str, Capabilities] = field(default_factory=dict)
+    default_model: str | None = None
+    distribution: str | None = None
+    api_version: int = API_VERSION
+    quirks: Quirks = Quirks()
+
+    def as_provider_spec(self) -> ProviderSpec:
+        """The same description for a provider that reads the row."""
+        variables = []
+        if self.key_env is not None:
+            variables.append(EnvVar(self.key_env, "api_key", secret=True))
+        if self.base_url_env is not None:
+            variables.append(EnvVar(self.base_url_env, "base_url"))
+        return ProviderSpec(
+            name=self.name,
+            api_version=self.api_version,
+            factory="streamkit.openai_compatible:OpenAICompatibleProvider",
+            title=self.title,
+            base_url=self.base_url,
+            needs_key=self.key_env is not None if self.needs_key is None else self.needs_key,
+            env=tuple(variables),
+            capabilities=self.capabilities,
+            model_capabilities=self.model_capabilities,
+            default_model=self.default_model,
+            distribution=self.distribution,
+            quirks=self.quirks,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command that a plug-in adds to the command line `streamkit`.
+
+    Attributes:
+        name: The word after `streamkit`.
+        help: One line on what it does.
+        run: Where its function is, as `package.module:function`; imported when it is called. It
+            takes the arguments after the word, as a list, and returns the exit code.
+    """
+
+    name: str
+    help: str
+    run: str

@@ -28,7 +28,7 @@ from streamkit.assembly.deltas import (
 from streamkit.chunks import Usage
 from streamkit.classify import classify_response
 from streamkit.errors import ProviderError
-from streamkit.plugin import ProviderSpec
+from streamkit.plugin import Capabilities, ProviderSpec
 from streamkit.request import ChatRequest
 from streamkit.settings import ProviderSettings, Timeouts
 from streamkit.wire.frames import Frame
@@ -72,6 +72,8 @@ class HTTPCall:
         framing: How the body of the answer is cut into frames; with `json` all of it is one frame.
         headers: Headers besides those of the core; a key belongs into one of these. Never shown.
         method: The HTTP method.
+        notices: What the caller should know of this request, such as a setting that was left out
+            (`setting_ignored`): each becomes a notice chunk before the answer.
     """
 
     path: str
@@ -79,6 +81,7 @@ class HTTPCall:
     framing: Framing = "sse"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     method: str = "POST"
+    notices: tuple[NoticeDelta, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +92,14 @@ class ModelInfo:
         id: The name to ask for it.
         title: A name for people.
         context_window: Tokens that fit into a request and its answer.
+        capabilities: What it can do, where the service tells.
         metadata: What else the service tells.
     """
 
     id: str
     title: str | None = None
     context_window: int | None = None
+    capabilities: Capabilities | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -204,8 +209,11 @@ class Provider(ABC):
         """The provider's name."""
         return self.spec.name
 
-    def prepare(self) -> None:
-        """Makes ready what requests need; blocking, run in a thread, before each request.
+    def prepare(self, request: ChatRequest | None) -> None:
+        """Makes ready what a request needs; blocking, run in a thread, before each request.
+
+        Args:
+            request: What will be asked; `None` where only the models are asked for.
 
         Raises:
             ProviderError: It cannot be made ready.
@@ -261,6 +269,14 @@ class HTTPProvider(Provider):
     def decode_models(self, frame: Frame) -> list[ModelInfo]:
         """Reads the answer to `list_models()`."""
         raise ProviderError("unsupported", f"`{self.name}` does not list its models.")
+
+    def show_model(self, name: str) -> HTTPCall | None:
+        """The call that tells more of one model, when the service has one."""
+        return None
+
+    def decode_model(self, name: str, frame: Frame) -> ModelInfo:
+        """Reads the answer to `show_model()`."""
+        raise ProviderError("unsupported", f"`{self.name}` does not describe its models.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,14 @@
-"""Where a setting comes from: an argument, the environment, or the provider's default.
+"""Where a setting comes from: the first of five places that gives it.
+
+They are the argument, the environment, the config file, a plug-in that keeps secrets, and the
+provider's default. A key from the config file goes to the address of its own table alone.
 
 An empty environment variable is unset. A key is checked once, where it enters, and never shown:
 not in a message, not in a repr.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -13,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from streamkit.errors import ConfigurationError
-from streamkit.plugin import ProviderSpec
+from streamkit.plugin import EnvVar, ProviderSpec
 
 # Three years: clocks, locks and sockets refuse to wait for much longer.
 _LONGEST_WAIT_S: Final = 1e8
@@ -140,7 +143,11 @@ def checked_base_url(url: str, provider: str, source: str) -> str:
     return url.strip().rstrip("/")
 
 
-_UNSET: Final = object()
+#: Asks the plug-ins for a secret: (provider, setting) to (value, where from), or `None`.
+AskSecret: TypeAlias = Callable[[str, str], "tuple[str, str] | None"]
+
+ARGUMENT: Final = "the argument"
+DEFAULT: Final = "the provider's default"
 
 
 def resolve_settings(
@@ -150,34 +157,107 @@ def resolve_settings(
     base_url: str | None = None,
     options: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
+    table: Mapping[str, Any] | None = None,
+    table_place: str = "the config file",
+    ask_secret: AskSecret | None = None,
 ) -> ProviderSettings:
-    """Collects a provider's settings: argument first, then environment, then default.
+    """Collects a provider's settings, and where each one came from.
+
+    Args:
+        spec: The provider.
+        api_key: The key, from the caller.
+        base_url: The service's address, from the caller.
+        options: The provider's own settings, from the caller.
+        environment: Environment variables; by default those of the process.
+        table: The provider's table in the config file. `key_env` in it names the variable of a key.
+        table_place: Where the table is, for messages.
+        ask_secret: Asks plug-ins for what is secret and stands nowhere else.
 
     Raises:
-        ConfigurationError: A needed key is missing, a setting is malformed or unknown.
+        ConfigurationError: A needed key is missing, a setting is malformed or unknown, or a key
+            from the config file would go to an address from elsewhere.
     """
+    environment = os.environ if environment is None else environment
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
+
+    def take(name: str, value: Any, source: str) -> None:
+        if value is not None and name not in values:
+            values[name], sources[name] = value, source
+
     for name, value in {"api_key": api_key, "base_url": base_url, **(options or {})}.items():
-        if value is not None:
-            values[name], sources[name] = value, "the argument"
-    environment = os.environ if environment is None else environment
+        take(name, value, ARGUMENT)
     for variable in spec.env:
-        if variable.setting not in values and environment.get(variable.name, "").strip():
-            values[variable.setting] = environment[variable.name]
-            sources[variable.setting] = f"the environment variable {variable.name}"
+        take(variable.setting, *_of_variable(spec, variable, environment, values))
+    for name, value, source in _of_table(spec, table or {}, table_place, environment):
+        take(name, value, source)
+    secrets = [each.setting for each in spec.env if each.secret]
+    for name in dict.fromkeys(["api_key", *secrets] if spec.needs_key else secrets):
+        if name not in values and ask_secret is not None:
+            take(name, *(ask_secret(spec.name, name) or (None, "")))
+    take("base_url", spec.base_url, DEFAULT)
+    _keep_apart(spec, sources, table_place)
     key = _key(spec, values.pop("api_key", None), sources)
-    url = values.pop("base_url", _UNSET)
-    if url is _UNSET:
-        url, sources["base_url"] = spec.base_url, "the provider's default"
-    elif not isinstance(url, str):
+    url = values.pop("base_url")
+    if not isinstance(url, str):
         raise ConfigurationError(f"The base URL for `{spec.name}` must be text.")
     _refuse_unknown(spec, values)
-    if url or sources["base_url"] == "the argument":
+    if url or sources["base_url"] == ARGUMENT:
         url = checked_base_url(url, spec.name, sources["base_url"])
     return ProviderSettings(
         provider=spec.name, base_url=url, api_key=key, options=values, sources=sources
     )
+
+
+def _of_variable(
+    spec: ProviderSpec,
+    variable: EnvVar,
+    environment: Mapping[str, str],
+    given: Mapping[str, Any],
+) -> tuple[Any, str]:
+    text = environment.get(variable.name, "")
+    source = f"the environment variable {variable.name}"
+    if variable.setting in given or not text.strip():
+        return None, source
+    if variable.parse is None:
+        return text, source
+    try:
+        return variable.parse(text), source
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The variable {variable.name} for `{spec.name}` cannot be read: {error}"
+        ) from None
+
+
+def _of_table(
+    spec: ProviderSpec, table: Mapping[str, Any], place: str, environment: Mapping[str, str]
+) -> Iterator[tuple[str, Any, str]]:
+    """The settings that a table of the config file gives.
+
+    A table that describes a server of its own is the provider's description; of its words, the key
+    alone is a setting.
+    """
+    variable = table.get("key_env")
+    if variable is not None and not isinstance(variable, str):
+        raise ConfigurationError(f"`key_env` in {place} must be the name of a variable.")
+    if "kind" in table:
+        yield "api_key", table.get("api_key"), place
+        return
+    if variable and environment.get(variable, "").strip():
+        yield "api_key", environment[variable], f"the environment variable {variable}"
+    for name, value in table.items():
+        if name != "key_env":
+            yield name, value, place
+
+
+def _keep_apart(spec: ProviderSpec, sources: Mapping[str, str], place: str) -> None:
+    """Refuses to send a key of the config file to an address that its table does not give."""
+    if sources.get("api_key") == place and sources["base_url"] not in {place, DEFAULT}:
+        raise ConfigurationError(
+            f"The key for `{spec.name}` is in {place}, and the base URL comes from "
+            f"{sources['base_url']}: the key is not sent there. Put both into the table, or give "
+            "the key where the address is given."
+        )
 
 
 def _key(

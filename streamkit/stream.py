@@ -7,7 +7,7 @@ No cancel scope and no task group is held while a chunk is with the consumer.
 """
 
 import warnings
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
@@ -18,7 +18,7 @@ from streamkit.flow import DRAIN_S, READ, Open, OpenDeltas, Prepare, Release, St
 from streamkit.provider import AnyProvider, HTTPProvider, StreamProvider, StreamScope
 from streamkit.request import ChatRequest
 from streamkit.settings import Timeouts
-from streamkit.telemetry import log_bad_close, log_failure
+from streamkit.telemetry import StreamSummary, log_bad_close, log_failure, summary_of
 from streamkit.transport.base import Exchange, Head, Opening, SyncExchange, Transport
 from streamkit.transport.deltas import DeltaExchange, SyncDeltaExchange
 from streamkit.transport.host import BlockingCall
@@ -55,7 +55,9 @@ class ChunkStream:
         flow: StreamFlow,
         transport: Transport,
         timeouts: Timeouts,
+        on_finished: Callable[[StreamSummary], None] | None = None,
     ) -> None:
+        self._on_finished = on_finished
         self.stream_id = stream_id
         self.request = request
         self._provider = provider
@@ -197,6 +199,7 @@ class ChunkStream:
             raise
         except BaseException:
             self._is_closed = True
+            self._finish()
             await self._let_go()
             raise
         finally:
@@ -218,14 +221,16 @@ class ChunkStream:
                 finally:
                     self._opening = None
                 return self._exchange.head
-            case OpenDeltas():
+            case OpenDeltas(asked):
                 assert isinstance(self._provider, StreamProvider)
-                deltas = self._provider.open(self.request, self._scope())
+                deltas = self._provider.open(asked, self._scope())
                 self._exchange = DeltaExchange(deltas, self._flow.clock)
             case Release(drain_s):
                 await self._let_go(drain_s)
-            case Prepare():
-                self._opening = call = BlockingCall(self._provider.prepare, self._flow.clock)
+            case Prepare(prepared):
+                self._opening = call = BlockingCall(
+                    lambda: self._provider.prepare(prepared), self._flow.clock
+                )
                 if self._flow.stop_requested or self._is_closed:
                     call.interrupt()
                 try:
@@ -314,6 +319,7 @@ class ChunkStream:
             self._is_closed = True
         except BaseException:
             self._is_closed = True
+            self._finish()
             self._let_go_sync()
             raise
         finally:
@@ -333,14 +339,16 @@ class ChunkStream:
                 finally:
                     self._opening = None
                 return self._exchange.head
-            case OpenDeltas():
+            case OpenDeltas(asked):
                 assert isinstance(self._provider, StreamProvider)
-                deltas = self._provider.open_sync(self.request, self._scope())
+                deltas = self._provider.open_sync(asked, self._scope())
                 self._exchange = SyncDeltaExchange(deltas, self._flow.clock)
             case Release(drain_s):
                 self._let_go_sync(drain_s)
-            case Prepare():
-                self._opening = call = BlockingCall(self._provider.prepare, self._flow.clock)
+            case Prepare(prepared):
+                self._opening = call = BlockingCall(
+                    lambda: self._provider.prepare(prepared), self._flow.clock
+                )
                 try:
                     call.run_sync(self._flow.deadline)
                 finally:
@@ -388,6 +396,7 @@ class ChunkStream:
     def _close(self) -> None:
         self._is_closed = True
         del self._batch[self._position :]  # what had come and was not asked for is not delivered
+        self._finish()
 
     def _take(self, batch: Any) -> StreamChunk:
         """Makes the chunks of a read the ones to deliver, and returns the first."""
@@ -399,8 +408,17 @@ class ChunkStream:
             self._terminal = last
             if kind is ErrorChunk:
                 log_failure(last)
+            self._finish()
         first: StreamChunk = batch[0]
         return first
+
+    def _finish(self) -> None:
+        """Tells how the stream went, once; one that nobody has read is not told of."""
+        tell, self._on_finished = self._on_finished, None
+        if tell is None or self._use is None:
+            return
+        whose = (self.stream_id, self._provider.name, self.request)
+        tell(summary_of(*whose, self._terminal, *self._flow.progress()))
 
     def _remember(self, until: int) -> None:
         """Notes the chunks of the batch before `until` as delivered."""
@@ -431,6 +449,7 @@ class ChunkStream:
     def _abandon(self) -> None:
         exchange, self._exchange = self._exchange, None
         self._is_closed = True
+        self._finish()
         if exchange is not None:
             exchange.abandon()
 

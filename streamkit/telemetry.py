@@ -1,11 +1,79 @@
-"""What streamkit tells the program's own log: facts, never contents and never keys."""
+"""What streamkit tells of its streams: facts, never contents and never keys."""
 
 import logging
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
-from streamkit.chunks import ErrorChunk
+from streamkit.chunks import Attempt, EndChunk, ErrorChunk, Usage
+from streamkit.request import ChatRequest
 
 _LOG: Final = logging.getLogger("streamkit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSummary:
+    """How one stream went, for metrics and audits.
+
+    Attributes:
+        stream_id: The id that its chunks carry.
+        provider: The provider's name.
+        model: The model that was asked.
+        outcome: `complete`, `stopped` by its caller, `failed`, or `abandoned`: closed, cancelled or
+            dropped before its end.
+        duration_ms: Milliseconds from the first chunk asked for to the last one.
+        chunks: How many chunks were made for it, also those that nobody asked for.
+        attempts: The requests that were made for it; those of an abandoned stream are not told.
+        ttfc_ms: Milliseconds from its first request to its first content.
+        usage: Token counts, where the service tells them.
+        finish_reason: Why the answer ended.
+        error_kind: The kind of the error that it ended in.
+        request_id: The caller's own id of the request.
+        conversation_id: The conversation that it belongs to.
+    """
+
+    stream_id: str
+    provider: str
+    model: str
+    outcome: str
+    duration_ms: int
+    chunks: int
+    attempts: tuple[Attempt, ...] = ()
+    ttfc_ms: int | None = None
+    usage: Usage | None = None
+    finish_reason: str | None = None
+    error_kind: str | None = None
+    request_id: str | None = None
+    conversation_id: str | None = None
+
+
+def summary_of(
+    stream_id: str,
+    provider: str,
+    request: ChatRequest,
+    terminal: EndChunk | ErrorChunk | None,
+    duration_ms: int,
+    chunks: int,
+) -> StreamSummary:
+    """Sums up a stream that ended with this chunk, or without one."""
+    facts: dict[str, Any] = {"outcome": "abandoned"}
+    if terminal is not None:
+        facts = {name: getattr(terminal, name) for name in ("attempts", "ttfc_ms", "usage")}
+    if isinstance(terminal, EndChunk):
+        is_stopped = terminal.finish_reason == "cancelled"
+        facts["outcome"] = "stopped" if is_stopped else "complete"
+        facts["finish_reason"] = terminal.finish_reason
+    elif terminal is not None:
+        facts.update(outcome="failed", error_kind=terminal.error.kind)
+    return StreamSummary(
+        stream_id=stream_id,
+        provider=provider,
+        model=request.model,
+        duration_ms=duration_ms,
+        chunks=chunks,
+        request_id=request.request_id,
+        conversation_id=request.conversation_id,
+        **facts,
+    )
 
 
 def log_failure(chunk: ErrorChunk) -> None:

@@ -118,7 +118,9 @@ class ScriptedModel(Model):
         name: str = "scripted",
         clock: Clock | None = None,
     ) -> None:
-        spec = ProviderSpec(name="testing", factory=f"{__name__}:ScriptedModel", needs_key=False)
+        spec = ProviderSpec(
+            name="testing", api_version=1, factory=f"{__name__}:ScriptedModel", needs_key=False
+        )
         provider = _ScriptedProvider(spec, ProviderSettings(provider="testing"))
         provider.script = iter(answers)
         self.requests: list[ChatRequest] = provider.requests

@@ -1,7 +1,11 @@
-"""How the tests of bad input ask, read and judge: one question, three ways of reading."""
+"""How the tests of bad input ask, read and judge: one question, three ways of reading.
+
+Where no provider is named it is OpenAI's, in server-sent events; `bad_lines` has Ollama's lines.
+"""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -25,10 +29,14 @@ from streamkit.registry.discovery import default_registry
 from streamkit.settings import Timeouts, resolve_settings
 from streamkit.stream import ChunkStream
 from streamkit.transport.memory import ManualClock, MemoryTransport, Reply
+from tests.http_clients import async_client_of, sync_client_of
 from tests.loopback import LoopbackServer
 
 #: A key that must never be seen again.
 KEY: Final = "sk-canary-0123456789abcdef"
+
+#: Whom the tests ask, and for which model.
+MODELS: Final = {"openai": "gpt-test", "ollama": "llama-test"}
 
 #: Marks a test that reads its streams in each of the three ways.
 every_way = pytest.mark.parametrize("way", ["asyncio", "trio", "sync"])
@@ -73,31 +81,34 @@ WHOLE_ANSWER: Final = {
 }
 
 
-def socket_model(server: LoopbackServer | str, **options: Any) -> Model:
-    """A model of the openai provider at a server's address."""
+def socket_model(
+    server: LoopbackServer | str, *, provider: str = "openai", **options: Any
+) -> Model:
+    """A provider's model at a server's address."""
     url = server if isinstance(server, str) else server.url
     options = {"api_key": KEY, "timeouts": _GENEROUS, **options}
-    return streamkit.get_model("openai/gpt-test", base_url=url, **options)
+    return streamkit.get_model(f"{provider}/{MODELS[provider]}", base_url=url, **options)
 
 
 def memory_model(
     *replies: Reply | bytes,
+    provider: str = "openai",
     timeouts: Timeouts | None = None,
     clock: ManualClock | None = None,
     max_frame_bytes: int | None = None,
     api_key: Any = KEY,
 ) -> tuple[Model, MemoryTransport]:
-    """A model of the openai provider that is answered by a script, and its transport."""
+    """A provider's model that is answered by a script, and its transport."""
     registry = default_registry()
-    spec = registry.describe("openai")
+    spec = registry.describe(provider)
     settings = resolve_settings(spec, api_key=api_key, environment={})
-    provider = registry.load("openai")(spec, settings)
-    assert isinstance(provider, HTTPProvider)
+    made = registry.load(provider)(spec, settings)
+    assert isinstance(made, HTTPProvider)
     if max_frame_bytes is not None:
-        provider.max_frame_bytes = max_frame_bytes  # type: ignore[misc]  # for this one object
+        made.max_frame_bytes = max_frame_bytes  # type: ignore[misc]  # for this one object
     transport = MemoryTransport(replies, clock)
     model = Model(
-        provider, "gpt-test", transport=transport, clock=transport.clock, timeouts=timeouts
+        made, MODELS[provider], transport=transport, clock=transport.clock, timeouts=timeouts
     )
     return model, transport
 
@@ -114,6 +125,28 @@ def read(
     if way == "sync":
         return judged(_read_sync(make, on_chunk))
     return judged(anyio.run(_read, make, on_chunk, backend=way))
+
+
+def read_server(
+    way: str,
+    server: LoopbackServer | str,
+    family: Any,
+    on_chunk: Callable[[StreamChunk], object] = id,
+    *,
+    client_options: Mapping[str, Any] = MappingProxyType({}),
+    **options: Any,
+) -> list[StreamChunk]:
+    """Asks a server through a client of a family; `None` asks through streamkit's own."""
+
+    async def with_client() -> list[StreamChunk]:
+        async with async_client_of(family, **client_options) as client:
+            model = socket_model(server, http_client=client, **options)
+            return await _read(functools.partial(model.stream, "Hello"), on_chunk)
+
+    if way != "sync":
+        return judged(anyio.run(with_client, backend=way))
+    with sync_client_of(family, **client_options) as client:
+        return read(way, socket_model(server, http_client=client, **options), on_chunk)
 
 
 def read_reply(way: str, *replies: Reply | bytes, **options: Any) -> list[StreamChunk]:
@@ -180,8 +213,7 @@ def error_of(chunks: list[StreamChunk]) -> ErrorInfo:
     last = _last(chunks, ErrorChunk)
     assert last.partial is any(chunk.part is not None for chunk in chunks)
     assert 0 < len(last.error.message) <= 500
-    assert last.error.provider == "openai"
-    assert last.error.model == "gpt-test"
+    assert (last.error.provider, last.error.model) in MODELS.items()
     return last.error
 
 

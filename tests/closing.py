@@ -3,13 +3,13 @@
 import asyncio
 import gc
 import importlib.util
-import ssl
 import threading
 import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -28,6 +28,7 @@ from streamkit.request import ChatRequest
 from streamkit.settings import ProviderSettings, Timeouts
 from streamkit.transport.clients import Network
 from streamkit.transport.http import HTTPTransport
+from tests.http_clients import async_client_of, sync_client_of
 from tests.loopback import END, Action, Connection, Hold, LoopbackServer, chunk, head
 
 #: Seconds within which a server must see that its client let go of a connection.
@@ -61,7 +62,9 @@ class TextProvider(HTTPProvider):
                 emit.content(text)
 
 
-SPEC = ProviderSpec(name="text", factory="tests.closing:TextProvider", needs_key=False)
+SPEC = ProviderSpec(
+    name="text", api_version=1, factory="tests.closing:TextProvider", needs_key=False
+)
 
 
 def make_model(
@@ -89,24 +92,19 @@ SPEAKS_AND_HOLDS: tuple[Action, ...] = (head() + say("one"), Hold())
 COMPLETE: tuple[Action, ...] = (head() + say("one", "two", "FINISH", "[DONE]") + END,)
 
 
-# Loading the trusted certificates takes longer than most tests here.
-_NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-_LIMITS = httpx.Limits(max_connections=None)
-
-
-def open_client() -> httpx.AsyncClient:
+def open_client(family: Any = httpx) -> AbstractAsyncContextManager[Any]:
     """A client without limits, of the test's own."""
-    return httpx.AsyncClient(limits=_LIMITS, verify=_NO_CERTIFICATES, timeout=None)
+    return async_client_of(family)
 
 
-def open_sync_client() -> httpx.Client:
+def open_sync_client(family: Any = httpx) -> AbstractContextManager[Any]:
     """The same for synchronous code."""
-    return httpx.Client(limits=_LIMITS, verify=_NO_CERTIFICATES, timeout=None)
+    return sync_client_of(family)
 
 
-def pool_of(client: httpx.AsyncClient | httpx.Client) -> list[str]:
+def pool_of(client: Any) -> list[str]:
     """Connections and requests that the client's pool still knows."""
-    pool: Any = client._transport._pool  # type: ignore[union-attr]
+    pool = client._transport._pool
     return [repr(each) for each in (*pool._connections, *pool._requests)]
 
 
@@ -117,6 +115,9 @@ def client_sockets(server: LoopbackServer) -> int:
     return [getattr(peer, "port", None) for peer in peers].count(port)
 
 
+_OF_CLIENTS = frozenset({"httpcore", "httpcore2", "httpx", "httpx2"})
+
+
 def suspended_generators() -> list[str]:
     """Generators of the HTTP client that wait half-way, for ever."""
     return [
@@ -124,7 +125,7 @@ def suspended_generators() -> list[str]:
         for each in gc.get_objects()
         if isinstance(each, types.AsyncGeneratorType)
         and each.ag_frame is not None
-        and ("/httpx/" in (code := each.ag_code).co_filename or "/httpcore/" in code.co_filename)
+        and not _OF_CLIENTS.isdisjoint(Path((code := each.ag_code).co_filename).parts)
     ]
 
 
@@ -154,7 +155,7 @@ class Leftovers:
     """What there was before streams were opened; afterwards it must be the same again."""
 
     server: LoopbackServer
-    client: httpx.AsyncClient
+    client: Any
     tasks: int = field(default_factory=living_tasks)
 
     async def none_left(self) -> None:

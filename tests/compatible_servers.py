@@ -19,7 +19,7 @@ CANARY = "sk-canary-0123456789"
 def compatible(*, key: str | None = None, **quirks: Any) -> OpenAICompatibleProvider:
     """A provider named `acme`."""
     provider = OpenAICompatibleProvider(
-        ProviderSpec(name="acme", factory="acme:Acme"),
+        ProviderSpec(name="acme", api_version=1, factory="acme:Acme"),
         ProviderSettings(
             provider="acme",
             base_url="http://localhost",

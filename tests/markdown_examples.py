@@ -3,12 +3,14 @@
 python   runs; the blocks of one page share their names, as a reader would expect
 console  every line after `$ ` runs in a shell, in an empty folder, without keys; the lines below
          it are what must come out, and a line of three dots stands for anything
-sh       commands too large to run here: each must be one that the repository offers
+sh       commands too large to run here: each must be one that the repository offers, and what it
+         installs must be one of its distributions, with extras that there are
 toml, json, mermaid, text    must parse, where they have a parser
 
 A block in a language that is not in the table is an error: it would be an example nobody checks.
 """
 
+import itertools
 import json
 import os
 import re
@@ -83,10 +85,26 @@ def check_repository_command(example: Example) -> None:
             case ["python", "-m", "pip", "install", *arguments]:
                 files = [name for name in arguments if name.endswith(".txt")]
                 assert all((ROOT / name).is_file() for name in files), line
-            case ["git", "clone", *_] | ["cd", *_] | ["cp", "-r", *_]:
+            case ["pip", "install", *wanted]:
+                assert set(filter(is_ours, wanted)) <= installable(), line
+            case ["git", "clone", *_] | ["cd", *_] | ["cp", "-r", *_] | ["export", _]:
                 pass
             case _:
                 raise AssertionError(f"a command this test does not know: {line}")
+
+
+def is_ours(requirement: str) -> bool:
+    return requirement.startswith("streamkit")
+
+
+def installable() -> set[str]:
+    """What of ours can be installed by name: the distributions, and the core with any extras."""
+    projects = [ROOT / "pyproject.toml", *ROOT.glob("providers/*/pyproject.toml")]
+    tables = [tomllib.loads(path.read_text())["project"] for path in projects]
+    names = {str(table["name"]) for table in tables}
+    extras = tables[0]["optional-dependencies"]
+    pairs = [*itertools.combinations(extras, 2), *((each,) for each in extras)]
+    return names | {f"streamkit-llm[{','.join(sorted(pair))}]" for pair in pairs}
 
 
 def check_json(example: Example) -> None:

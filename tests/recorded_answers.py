@@ -69,6 +69,10 @@ DIFFERENCES: dict[str, dict[str, Any]] = {
         # It stopped at once: success that says nothing is an error here.
         "error.kind": "empty_response",
     },
+    "llamacpp/err_get_not_post": {
+        # What a wrong path gives, so the message says where to look.
+        "error.message": "File Not Found; check the base URL.",
+    },
 }
 
 

@@ -34,7 +34,7 @@ from streamkit.transport.base import TransportFailure
 from streamkit.transport.memory import MemoryTransport
 from tests.assembly.builders import new_assembler
 
-SPEC = ProviderSpec(name="acme", factory="nowhere:Nothing")
+SPEC = ProviderSpec(name="acme", api_version=1, factory="nowhere:Nothing")
 RESET = TransportFailure("connection", "The connection broke.", "reset by peer")
 CLOSED = TransportFailure("truncated", "The connection was closed.", "incomplete body")
 

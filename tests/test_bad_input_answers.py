@@ -6,6 +6,7 @@ import pytest
 
 from streamkit.chunks import ErrorChunk, ToolCallChunk, Usage, UsageChunk
 from streamkit.transport.memory import Reply
+from tests.bad_bytes import byte_by_byte
 from tests.bad_input import (
     DONE,
     END,
@@ -23,19 +24,10 @@ from tests.bad_input import (
     socket_model,
     text_of,
 )
-from tests.bad_replies import ANSWERS, Bad, as_script
+from tests.bad_replies import ANSWERS, RETRYABLE, Bad, as_script
 from tests.loopback import serving
 
 every_answer = pytest.mark.parametrize("bad", ANSWERS.values(), ids=ANSWERS.keys())
-#: The kinds of which another attempt may well go better.
-_RETRYABLE = {
-    "connection",
-    "empty_response",
-    "protocol",
-    "provider",
-    "rate_limit",
-    "truncated",
-}
 
 
 def _check(chunks: list[Any], bad: Bad) -> None:
@@ -44,7 +36,7 @@ def _check(chunks: list[Any], bad: Bad) -> None:
     assert bad.says in error.message
     assert text_of(chunks) == bad.text
     assert error.status == 200
-    assert error.retryable is (bad.kind in _RETRYABLE)
+    assert error.retryable is (bad.kind in RETRYABLE)
 
 
 @every_way
@@ -68,12 +60,7 @@ def test_a_bad_answer_over_a_real_socket_is_the_same_error(way: str, bad: Bad) -
 
 @every_answer
 def test_a_bad_answer_byte_by_byte_is_the_same_error(bad: Bad) -> None:
-    reads = [
-        part
-        for each in bad.reply.events()
-        for part in ([bytes([byte]) for byte in each] if isinstance(each, bytes) else [each])
-    ]
-    _check(read_reply("sync", Reply(reads)), bad)
+    _check(read_reply("sync", Reply(byte_by_byte(*bad.reply.events()))), bad)
 
 
 def test_usage_that_came_is_kept_on_the_error() -> None:

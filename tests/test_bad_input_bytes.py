@@ -2,16 +2,24 @@
 
 import json
 import tracemalloc
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamkit.chunks import ContentChunk, ReasoningChunk, ToolCallChunk
-from streamkit.transport.memory import Event, Reply
+from streamkit.transport.memory import Reply
 from streamkit.wire.frames import MAX_FRAME_BYTES
+from tests.bad_bytes import (
+    CLEF,
+    HALVES,
+    ODD_TEXTS,
+    VALUES,
+    EndlessFrame,
+    byte_by_byte,
+    places,
+    with_value,
+)
 from tests.bad_input import (
     DONE,
     END,
@@ -30,44 +38,21 @@ from tests.bad_input import (
 from tests.loopback import END as BODY_END
 from tests.loopback import chunk, head, serving
 
-_CLEF = "\U0001d11e"  # one character, two halves in UTF-16
-
 
 def _raw(text_json: str) -> bytes:
     """The event of a piece of text that is JSON already, escapes and all."""
     return event(b'{"choices":[{"index":0,"delta":{"content":"' + text_json.encode() + b'"}}]}')
 
 
-def _one_by_one(body: bytes) -> list[bytes]:
-    return [bytes([byte]) for byte in body]
-
-
 # Characters.
 
-_ODD_TEXTS = {
-    "line separator": "a\u2028b",
-    "paragraph separator": "a\u2029b",
-    "next line": "a\x85b",
-    "separators of files, groups, records, units": "a\x1cb\x1dc\x1ed\x1fe",
-    "vertical tab and form feed": "a\x0bb\x0cc",
-    "NUL": "a\0b",
-    "line ends": "a\r\nb\rc\nd\n\ne",
-    "byte order mark": "\ufeffa\ufeff",
-    "blanks alone": "  \n ",
-    "replacement character": "a\ufffdb",
-    "beyond the basic plane": f"{_CLEF}\U0010ffff",
-    "composed of several": "e\u0301 \U0001f468\u200d\U0001f469",
-    "looks like an event": "\n\ndata: [DONE]\n\n",
-    "looks like a terminator": "[DONE]",
-}
 
-
-@pytest.mark.parametrize("text", _ODD_TEXTS.values(), ids=_ODD_TEXTS.keys())
+@pytest.mark.parametrize("text", ODD_TEXTS.values(), ids=ODD_TEXTS.keys())
 @pytest.mark.parametrize("is_escaped", [True, False], ids=["escaped", "raw"])
 def test_an_odd_character_arrives_as_it_was_sent(text: str, is_escaped: bool) -> None:
     # JSON lets all of them stand raw but the controls below U+0020.
     body = _raw(json.dumps(text, ensure_ascii=is_escaped)[1:-1]) + END
-    for reply in (Reply(body), Reply(_one_by_one(body))):
+    for reply in (Reply(body), Reply(byte_by_byte(body))):
         chunks = read_reply("sync", reply)
         end_of(chunks)
         assert text_of(chunks) == text
@@ -75,25 +60,11 @@ def test_an_odd_character_arrives_as_it_was_sent(text: str, is_escaped: bool) ->
 
 @given(st.text())
 def test_any_text_arrives_as_it_was_sent(text: str) -> None:
-    chunks = read_reply("sync", Reply(_one_by_one(said(f".{text}") + END)))
+    chunks = read_reply("sync", Reply(byte_by_byte(said(f".{text}") + END)))
     assert text_of(chunks) == f".{text}"
 
 
-_HALVES = {
-    "a pair in one delta": (["\\ud834\\udd1e"], _CLEF),
-    "a pair over two deltas": (["a\\ud834", "\\udd1eb"], f"a{_CLEF}b"),
-    "a pair with an empty delta between": (["\\ud834", "", "\\udd1e"], _CLEF),
-    "a first half alone": (["a\\ud834b"], "a\ufffdb"),
-    "a first half at the end": (["a\\ud834"], "a\ufffd"),
-    "a first half before another text": (["a\\ud834", "b"], "a\ufffdb"),
-    "a second half alone": (["a\\udd1eb"], "a\ufffdb"),
-    "a second half at the start": (["\\udd1eb"], "\ufffdb"),
-    "two first halves": (["\\ud834", "\\ud834\\udd1e"], f"\ufffd{_CLEF}"),
-    "halves the wrong way round": (["\\udd1e\\ud834"], "\ufffd\ufffd"),
-}
-
-
-@pytest.mark.parametrize(("pieces", "text"), _HALVES.values(), ids=_HALVES.keys())
+@pytest.mark.parametrize(("pieces", "text"), HALVES.values(), ids=HALVES.keys())
 def test_a_half_of_a_character_is_joined_or_replaced(pieces: list[str], text: str) -> None:
     chunks = read_reply("sync", b"".join(map(_raw, pieces)) + END)
     end_of(chunks)
@@ -125,8 +96,8 @@ def test_halves_join_in_the_arguments_of_a_tool_call() -> None:
     chunks = read_reply("sync", body)
     end_of(chunks)
     calls = [chunk for chunk in chunks if isinstance(chunk, ToolCallChunk)]
-    assert "".join(call.arguments_delta for call in calls) == f'{{"a":"{_CLEF}"}}'
-    assert calls[-1].arguments == {"a": _CLEF}
+    assert "".join(call.arguments_delta for call in calls) == f'{{"a":"{CLEF}"}}'
+    assert calls[-1].arguments == {"a": CLEF}
 
 
 _HALF_ELSEWHERE = {
@@ -183,21 +154,6 @@ def test_a_frame_of_eight_mebibytes_is_delivered(way: str) -> None:
     assert text_of(chunks) == text
 
 
-class _EndlessFrame:
-    """An event whose only line never ends; counts what was taken of it."""
-
-    def __init__(self, first: bytes, size: int) -> None:
-        self._first = first
-        self._piece = b"x" * size
-        self.taken = 0
-
-    def __iter__(self) -> Iterator[Event]:
-        yield self._first
-        while True:
-            self.taken += len(self._piece)
-            yield self._piece
-
-
 @pytest.mark.parametrize(
     ("first", "kind", "text"),
     [
@@ -211,7 +167,7 @@ class _EndlessFrame:
 def test_a_frame_without_an_end_is_an_error_at_the_limit(
     first: bytes, kind: str, text: str
 ) -> None:
-    body = _EndlessFrame(first, size=100)
+    body = EndlessFrame(first, size=100)
     reply = Reply(body)  # type: ignore[arg-type]  # a sequence that is made as it is read
     chunks = read_reply("sync", reply, max_frame_bytes=10_000)
     error = error_of(chunks)
@@ -228,7 +184,7 @@ def test_many_lines_of_one_endless_event_are_bounded_too() -> None:
 
 
 def test_memory_is_bounded_by_the_limit_and_not_by_what_is_sent() -> None:
-    body = _EndlessFrame(b"data: ", size=64 * 1024)
+    body = EndlessFrame(b"data: ", size=64 * 1024)
     reply = Reply(body)  # type: ignore[arg-type]  # a sequence that is made as it is read
     tracemalloc.start()
     try:
@@ -282,14 +238,6 @@ def test_no_bytes_put_into_an_answer_break_the_stream(noise: bytes, data: st.Dat
         end_of(chunks)
 
 
-_VALUES = st.recursive(
-    st.sampled_from([None, True, 0, -1, 1.5, 10**400, 1e308, "", "a", "\u2028"]),
-    lambda inner: (
-        st.lists(inner, max_size=2)
-        | st.dictionaries(st.sampled_from(["", "type", "text", "message", "0"]), inner, max_size=2)
-    ),
-    max_leaves=5,
-)
 _CALL = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}, "extra_content": None}
 _PAYLOAD = {
     "id": "a",
@@ -326,29 +274,12 @@ _PAYLOAD = {
 }
 
 
-def _places(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    yield path
-    if isinstance(value, dict | list):
-        inner = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, each in inner:
-            yield from _places(each, (*path, key))
-
-
-def _with(value: Any, path: tuple[str | int, ...], new: object) -> Any:
-    """A copy of a JSON value with another value at one place."""
-    if not path:
-        return new
-    copy = value.copy()
-    copy[path[0]] = _with(value[path[0]], path[1:], new)
-    return copy
-
-
-@pytest.mark.parametrize("place", list(_places(_PAYLOAD)), ids=lambda p: ".".join(map(str, p)))
-@given(values=st.lists(_VALUES, min_size=1, max_size=2), name=st.sampled_from(["", "error"]))
+@pytest.mark.parametrize("place", list(places(_PAYLOAD)), ids=lambda p: ".".join(map(str, p)))
+@given(values=st.lists(VALUES, min_size=1, max_size=2), name=st.sampled_from(["", "error"]))
 def test_no_value_at_any_place_of_a_frame_is_more_than_a_typed_error(
     place: tuple[str | int, ...], values: list[object], name: str
 ) -> None:
-    odd = [event(json.dumps(_with(_PAYLOAD, place, value)).encode(), name) for value in values]
+    odd = [event(json.dumps(with_value(_PAYLOAD, place, value)).encode(), name) for value in values]
     chunks = read_reply("sync", said("Hi") + b"".join(odd) + END)
     if chunks[-1].type == "error":
         # `plugin` would be a bug of the decoder, not of the service.

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -21,10 +22,12 @@ from tests.bad_input import (
     error_of,
     every_way,
     read,
+    read_server,
     said,
     socket_model,
     text_of,
 )
+from tests.http_clients import every_client, every_family
 from tests.loopback import END as BODY_END
 from tests.loopback import Action, Close, Hold, Reset, chunk, head, serving
 
@@ -117,6 +120,30 @@ def test_a_certificate_of_an_unknown_authority(way: str, authority: trustme.CA) 
 
 
 @every_way
+@every_family
+def test_a_given_client_with_its_usual_trust_refuses_an_unknown_authority(
+    way: str, family: Any, authority: trustme.CA
+) -> None:
+    # httpx2 asks the operating system, httpx its own list: neither knows this one.
+    with serving(_script(_ANSWER), tls=_certificate(authority, "127.0.0.1")) as server:
+        error = error_of(read_server(way, server, family, client_options={"verify": True}))
+        assert server.requests == []
+    assert error.kind == "connection"
+    assert "certificate is not trusted" in error.message
+
+
+@every_way
+@every_family
+def test_a_given_client_over_tls(way: str, family: Any, authority: trustme.CA) -> None:
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with serving(_script(_ANSWER), tls=_certificate(authority, "127.0.0.1")) as server:
+        chunks = read_server(way, server, family, client_options={"verify": trusting})
+    end_of(chunks)
+    assert text_of(chunks) == "Hello"
+
+
+@every_way
 def test_a_certificate_for_another_host(way: str, authority: trustme.CA, tmp_path: Path) -> None:
     network = _trusting(authority, tmp_path)
     with serving(_script(_ANSWER), tls=_certificate(authority, "other.test")) as server:
@@ -189,10 +216,13 @@ _NO_HEADS: dict[str, tuple[list[Action], str]] = {
 
 
 @every_way
+@every_client
 @pytest.mark.parametrize(("script", "kind"), _NO_HEADS.values(), ids=_NO_HEADS.keys())
-def test_an_answer_without_a_whole_head(way: str, script: list[Action], kind: str) -> None:
+def test_an_answer_without_a_whole_head(
+    family: Any, way: str, script: list[Action], kind: str
+) -> None:
     with serving(script) as server:
-        error = error_of(read(way, socket_model(server)))
+        error = error_of(read_server(way, server, family))
     assert (error.kind, error.status) == (kind, None)
 
 
@@ -200,24 +230,27 @@ def test_an_answer_without_a_whole_head(way: str, script: list[Action], kind: st
 
 
 @every_way
-def test_a_body_whose_length_is_known_and_cut(way: str) -> None:
+@every_client
+def test_a_body_whose_length_is_known_and_cut(family: Any, way: str) -> None:
     plain = head(chunked=False).replace(b"connection: close", b"content-length: 4000")
     with serving([plain, said("Hel"), Close()]) as server:
-        chunks = read(way, socket_model(server))
+        chunks = read_server(way, server, family)
     assert error_of(chunks).kind == "truncated"
     assert text_of(chunks) == "Hel"
 
 
 @every_way
-def test_a_chunk_whose_size_is_no_number(way: str) -> None:
+@every_client
+def test_a_chunk_whose_size_is_no_number(family: Any, way: str) -> None:
     with serving([head(), chunk(said("Hel")), b"zz\r\nabc\r\n", Close()]) as server:
-        chunks = read(way, socket_model(server))
+        chunks = read_server(way, server, family)
     assert error_of(chunks).kind == "protocol"
     assert text_of(chunks) == "Hel"
 
 
 @every_way
-def test_the_reset_of_a_connection_keeps_what_was_read(way: str) -> None:
+@every_client
+def test_the_reset_of_a_connection_keeps_what_was_read(family: Any, way: str) -> None:
     has_come = threading.Event()
 
     def on_chunk(each: StreamChunk) -> None:
@@ -225,7 +258,7 @@ def test_the_reset_of_a_connection_keeps_what_was_read(way: str) -> None:
             has_come.set()
 
     with serving([head(), chunk(said("Hel")), Hold(has_come), Reset()]) as server:
-        chunks = read(way, socket_model(server), on_chunk)
+        chunks = read_server(way, server, family, on_chunk)
     error = error_of(chunks)
     assert error.kind == "connection"
     assert "reset" in error.message
@@ -236,24 +269,27 @@ def test_the_reset_of_a_connection_keeps_what_was_read(way: str) -> None:
 
 
 @every_way
+@every_client
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
-def test_a_body_that_ends_with_its_connection(way: str, version: bytes) -> None:
+def test_a_body_that_ends_with_its_connection(family: Any, way: str, version: bytes) -> None:
     plain = head(chunked=False).replace(b"HTTP/1.1", b"HTTP/" + version)
     with serving([plain, said("Hel"), said("lo") + END, Close()]) as server:
-        chunks = read(way, socket_model(server))
+        chunks = read_server(way, server, family)
     end_of(chunks)
     assert text_of(chunks) == "Hello"
 
 
 @every_way
-def test_a_body_that_ends_with_its_connection_too_early(way: str) -> None:
+@every_client
+def test_a_body_that_ends_with_its_connection_too_early(family: Any, way: str) -> None:
     with serving([head(chunked=False), said("Hel"), Close()]) as server:
-        chunks = read(way, socket_model(server))
+        chunks = read_server(way, server, family)
     assert error_of(chunks).kind == "truncated"
     assert text_of(chunks) == "Hel"
 
 
 @every_way
+@every_client
 @pytest.mark.parametrize(
     ("coding", "body"),
     [
@@ -266,41 +302,46 @@ def test_a_body_that_ends_with_its_connection_too_early(way: str) -> None:
     ids=["gzip", "deflate", "odd case", "two files", "identity"],
 )
 @pytest.mark.parametrize("size", [1, 7, 10_000])
-def test_a_body_that_was_compressed_unasked(way: str, coding: str, body: bytes, size: int) -> None:
+def test_a_body_that_was_compressed_unasked(
+    family: Any, way: str, coding: str, body: bytes, size: int
+) -> None:
     reads = [chunk(body[place : place + size]) for place in range(0, len(body), size)]
     script = [head(200, "text/event-stream", f"content-encoding: {coding}"), *reads, BODY_END]
     with serving(script) as server:
-        chunks = read(way, socket_model(server))
+        chunks = read_server(way, server, family)
         assert b"accept-encoding: identity" in server.requests[0].lower()
     end_of(chunks)
     assert text_of(chunks) == "Hello"
 
 
 @every_way
-def test_a_compressed_error_body(way: str) -> None:
+@every_client
+def test_a_compressed_error_body(family: Any, way: str) -> None:
     body = gzip.compress(b'{"error":{"message":"Slow down."}}')
     script = [head(429, "application/json", "content-encoding: gzip"), chunk(body), BODY_END]
     with serving(script) as server:
-        error = error_of(read(way, socket_model(server)))
+        error = error_of(read_server(way, server, family))
     assert (error.kind, error.message) == ("rate_limit", "Slow down.")
 
 
 @every_way
-def test_a_compression_that_is_broken(way: str) -> None:
+@every_client
+def test_a_compression_that_is_broken(family: Any, way: str) -> None:
     broken = b"\x1f\x8b\x08\x00 this is no gzip at all"
     script = [head(200, "text/event-stream", "content-encoding: gzip"), chunk(broken), BODY_END]
     with serving(script) as server:
-        error = error_of(read(way, socket_model(server)))
+        error = error_of(read_server(way, server, family))
     assert error.kind == "protocol"
     assert "compression is broken" in error.message
 
 
 @every_way
-def test_a_compression_that_is_cut(way: str) -> None:
+@every_client
+def test_a_compression_that_is_cut(family: Any, way: str) -> None:
     body = gzip.compress(said("Hel") + said("lo") * 50)[:-20]
     script = [head(200, "text/event-stream", "content-encoding: gzip"), chunk(body), BODY_END]
     with serving(script) as server:
-        chunks = read(way, socket_model(server))
+        chunks = read_server(way, server, family)
     assert error_of(chunks).kind == "truncated"
     assert text_of(chunks).startswith("Hel")
 
@@ -315,10 +356,11 @@ def test_a_bomb_of_compressed_blanks_is_bounded(way: str) -> None:
 
 
 @every_way
-def test_a_compression_that_is_not_known(way: str) -> None:
+@every_client
+def test_a_compression_that_is_not_known(family: Any, way: str) -> None:
     script = [head(200, "text/event-stream", "content-encoding: br"), chunk(b"?"), BODY_END]
     with serving(script) as server:
-        error = error_of(read(way, socket_model(server)))
+        error = error_of(read_server(way, server, family))
     assert error.kind == "protocol"
     assert "unasked" in error.message
     assert error.detail == "content-encoding: br"
@@ -356,9 +398,10 @@ def test_a_kept_connection_that_the_server_closed_is_replaced_in_synchronous_cod
 
 
 @every_way
-def test_an_interim_answer_is_not_the_answer(way: str) -> None:
+@every_client
+def test_an_interim_answer_is_not_the_answer(family: Any, way: str) -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
     with serving([interim + head(), chunk(_ANSWER), BODY_END]) as server:
-        chunks = read(way, socket_model(server))
+        chunks = read_server(way, server, family)
     end_of(chunks)
     assert text_of(chunks) == "Hello"

@@ -21,10 +21,12 @@ from tests.bad_input import (
     every_way,
     memory_model,
     read,
+    read_server,
     said,
     socket_model,
     text_of,
 )
+from tests.http_clients import every_client, every_family
 from tests.loopback import END as BODY_END
 from tests.loopback import Action, Close, Hold, Repeat, chunk, head, serving
 
@@ -298,6 +300,18 @@ def test_silence_on_a_real_socket(way: str, script: list[Action], kind: str, tex
     assert text_of(chunks) == text
 
 
+@every_way
+@every_family
+def test_silence_on_the_socket_of_a_given_client(way: str, family: Any) -> None:
+    for name in ("silence before headers", "comments mid-stream"):
+        script, kind, text = _REAL[name]
+        with serving(script) as server:
+            chunks = read_server(way, server, family, timeouts=Timeouts(**_SHORT))
+            assert server.connections[0].gone.wait(10)
+        assert error_of(chunks).kind == kind
+        assert text_of(chunks) == text
+
+
 @pytest.mark.parametrize("script", [[Hold()], [head(), Hold()]], ids=["no headers", "no body"])
 def test_silence_on_a_connection_that_is_used_again(script: list[Action]) -> None:
     # In synchronous code, where such a connection has nothing but httpx's own limit until its head.
@@ -310,10 +324,11 @@ def test_silence_on_a_connection_that_is_used_again(script: list[Action]) -> Non
 
 
 @every_way
-def test_steady_content_on_a_real_socket_and_the_total_limit(way: str) -> None:
+@every_client
+def test_steady_content_on_a_real_socket_and_the_total_limit(family: Any, way: str) -> None:
     timeouts = Timeouts(first_content=5, idle=5, total=0.3)
     with serving([head(), Repeat(chunk(said("x")), 0.01)]) as server:
-        chunks = read(way, socket_model(server, timeouts=timeouts))
+        chunks = read_server(way, server, family, timeouts=timeouts)
     assert error_of(chunks).kind == "timeout_total"
     assert text_of(chunks)
 
@@ -328,12 +343,13 @@ def test_a_flood_of_content_on_a_real_socket_and_the_total_limit(way: str) -> No
 
 
 @every_way
+@every_client
 def test_a_finish_reason_without_a_terminator_on_a_real_socket(
-    way: str, monkeypatch: pytest.MonkeyPatch
+    family: Any, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streamkit.flow.END_GRACE_S", 0.1)
     with serving([head(), chunk(said("Hi") + FINISH), Hold()]) as server:
-        chunks = read(way, socket_model(server))
+        chunks = read_server(way, server, family)
         assert server.connections[0].gone.wait(10)
     end_of(chunks)
     assert text_of(chunks) == "Hi"

@@ -1,8 +1,9 @@
 """Redirects: followed only where the key may go, with the method and the body as they were."""
 
+from typing import Any
+
 import pytest
 
-from streamkit.chunks import StreamChunk
 from streamkit.flow import MAX_REDIRECTS
 from streamkit.transport.memory import Reply
 from tests.bad_input import (
@@ -14,12 +15,13 @@ from tests.bad_input import (
     memory_model,
     read,
     read_reply,
+    read_server,
     said,
-    socket_model,
     text_of,
 )
 from tests.bad_replies import as_script
-from tests.loopback import LoopbackServer, serving
+from tests.http_clients import every_client, every_family
+from tests.loopback import serving
 
 _ANSWER = Reply(said("Hello") + END)
 
@@ -29,10 +31,13 @@ def _to(location: str, status: int = 307) -> Reply:
 
 
 @every_way
+@every_client
 @pytest.mark.parametrize("status", [307, 308])
-def test_a_redirect_within_the_origin_is_followed_with_the_body(way: str, status: int) -> None:
+def test_a_redirect_within_the_origin_is_followed_with_the_body(
+    family: Any, way: str, status: int
+) -> None:
     with serving(as_script(_to("/v2/chat", status)), as_script(_ANSWER)) as server:
-        chunks = read(way, socket_model(server))
+        chunks = read_server(way, server, family)
         first, second = server.requests
     end_of(chunks)
     assert text_of(chunks) == "Hello"
@@ -86,49 +91,45 @@ def test_a_redirect_to_another_origin_is_not_followed(location: str, status: int
 
 
 @every_way
+@every_client
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_no_key_reaches_another_server(way: str, status: int) -> None:
+def test_no_key_reaches_another_server(family: Any, way: str, status: int) -> None:
     with serving(as_script(_ANSWER)) as other:
         with serving(as_script(_to(f"{other.url}/v2", status))) as server:
-            error = error_of(read(way, socket_model(server)))
+            error = error_of(read_server(way, server, family))
             assert len(server.requests) == 1
         assert other.connections == []
     assert error.kind == "configuration"
 
 
 @every_way
-def test_no_client_of_the_callers_follows_redirects_by_itself(way: str) -> None:
-    import httpx
-
-    def ask(server: LoopbackServer) -> list[StreamChunk]:
-        if way == "sync":
-            with httpx.Client(follow_redirects=True) as client:
-                return read(way, socket_model(server, http_client=client))
-        # Not closed: it belongs to a loop that has ended by then, and so have its connections.
-        client_of_loop = httpx.AsyncClient(
-            follow_redirects=True, limits=httpx.Limits(max_keepalive_connections=0)
-        )
-        return read(way, socket_model(server, http_client=client_of_loop))
-
+@every_family
+def test_no_client_of_the_callers_follows_redirects_by_itself(way: str, family: Any) -> None:
+    follows = {"follow_redirects": True}
     with serving(as_script(_ANSWER)) as other, serving(as_script(_to(other.url))) as server:
-        assert error_of(ask(server)).kind == "configuration"
+        chunks = read_server(way, server, family, client_options=follows)
+        assert error_of(chunks).kind == "configuration"
         assert other.connections == []
 
 
 @every_way
+@every_client
 @pytest.mark.parametrize("status", [301, 302, 303])
-def test_a_redirect_that_may_change_the_method_is_not_followed(way: str, status: int) -> None:
+def test_a_redirect_that_may_change_the_method_is_not_followed(
+    family: Any, way: str, status: int
+) -> None:
     # Clients turn these into GET, without the messages: what came back would be no answer to them.
     with serving(as_script(_to("/v2", status)), as_script(_ANSWER)) as server:
-        error = error_of(read(way, socket_model(server)))
+        error = error_of(read_server(way, server, family))
         assert len(server.requests) == 1
     assert (error.kind, error.status) == ("configuration", status)
 
 
 @every_way
-def test_redirects_without_an_end_end(way: str) -> None:
+@every_client
+def test_redirects_without_an_end_end(family: Any, way: str) -> None:
     with serving(as_script(_to("/again"))) as server:
-        error = error_of(read(way, socket_model(server)))
+        error = error_of(read_server(way, server, family))
         assert len(server.requests) == MAX_REDIRECTS + 1
     assert error.kind == "protocol"
     assert "without an end" in error.message

@@ -200,7 +200,7 @@ def test_an_exception_that_holds_the_request_stays_inside(
 
 def _keyless(base_url: str) -> Model:
     """A provider of the same dialect that sends no key."""
-    spec = ProviderSpec(name="keyless", factory="", needs_key=False)
+    spec = ProviderSpec(name="keyless", api_version=1, factory="", needs_key=False)
     return Model(OpenAIProvider(spec, resolve_settings(spec, base_url=base_url)), "gpt-test")
 
 

@@ -155,6 +155,47 @@ def test_a_redirect_says_what_to_check() -> None:
     assert "base URL" in classify_response(302, {}, b"").message
 
 
+WRONG_ADDRESSES = [
+    (404, b"<html><head><title>404 Not Found</title></head>"),
+    (404, b"\xef\xbb\xbf <!DOCTYPE html><p>lost"),
+    (405, b"<html><title>405 Not Allowed</title>"),
+    (404, b""),
+    (404, b"404 page not found\n"),
+    (404, b"Not Found"),
+    (404, b'{"detail":"Not Found"}'),
+    (405, b'{"detail":"Method Not Allowed"}'),
+    (404, b'{"timestamp":1,"status":404,"error":"Not Found","path":"/chat/completions"}'),
+    (404, body(message="File Not Found", type="not_found_error", code=404)),
+    (404, body(message="Invalid URL (POST /chat/completions)", type="invalid_request_error")),
+    (404, body(message="Unknown request URL: POST /chat/completions. Check it.", code="x")),
+    (404, b'{"message":"no Route matched with those values"}'),
+    (404, b'{"error":"Unexpected endpoint or method. (POST /completions)"}'),
+]
+
+
+@pytest.mark.parametrize(("status", "answer"), WRONG_ADDRESSES)
+def test_a_wrong_address_says_what_to_check(status: int, answer: bytes) -> None:
+    error = classify_response(status, {}, answer)
+    assert error.message.endswith("; check the base URL.")
+    assert ".;" not in error.message
+    assert error.kind == ("not_found" if status == 404 else "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (404, body(message="The model `x` does not exist or you do not have access to it.")),
+        (404, b'{"error":"model \'x\' not found"}'),
+        (404, b"no such deployment"),
+        (404, body(message="Model not found")),
+        (400, b"<html><title>400 Bad Request</title>"),
+        (503, b""),
+    ],
+)
+def test_any_other_failure_says_nothing_of_the_address(status: int, answer: bytes) -> None:
+    assert "base URL" not in classify_response(status, {}, answer).message
+
+
 # Error object, the service's name for the error.
 CODES: list[tuple[dict[str, Any], str | None]] = [
     ({"code": "a", "type": "b"}, "a"),

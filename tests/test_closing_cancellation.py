@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
-import httpx
 import pytest
 import sniffio
 
@@ -27,6 +26,7 @@ from tests.closing import (
     until,
     warned,
 )
+from tests.http_clients import every_family
 from tests.loopback import END, Action, Hold, head, serving
 
 Body = Callable[[Model], Coroutine[Any, Any, None]]
@@ -120,24 +120,26 @@ BODIES: dict[str, tuple[Body, tuple[Action, ...]]] = {
 }
 
 
-def busy_in(client: httpx.AsyncClient) -> list[object]:
+def busy_in(client: Any) -> list[object]:
     """Requests, and connections that are neither closed nor free to be used again."""
-    pool: Any = client._transport._pool  # type: ignore[attr-defined]
+    pool = client._transport._pool
     return [*pool._requests, *(each for each in pool._connections if not each.is_idle())]
 
 
-async def nothing_is_left(client: httpx.AsyncClient) -> None:
+async def nothing_is_left(client: Any) -> None:
     await until(lambda: busy_in(client) == [])
 
 
+@every_family
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.anyio
 async def test_a_cancelled_scope_at_any_await_is_not_swallowed_and_leaves_nothing(
+    family: Any,
     name: str,
 ) -> None:
     body, script = BODIES[name]
     with serving(script) as server, warned() as warnings:
-        async with open_client() as client:
+        async with open_client(family) as client:
             model = make_model(server.url, client)
             for number in range(1, 200):
                 with anyio.fail_after(LIMIT_S), anyio.CancelScope() as scope:
@@ -157,13 +159,16 @@ async def test_a_cancelled_scope_at_any_await_is_not_swallowed_and_leaves_nothin
     assert warnings == []
 
 
+@every_family
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.anyio
-async def test_a_cancelled_task_at_any_await_is_not_swallowed_and_leaves_nothing(name: str) -> None:
+async def test_a_cancelled_task_at_any_await_is_not_swallowed_and_leaves_nothing(
+    family: Any, name: str
+) -> None:
     body, script = BODIES[name]
     with serving(script) as server, warned() as warnings:
-        async with open_client() as client:
+        async with open_client(family) as client:
             model = make_model(server.url, client)
             for number in range(1, 200):
                 moment = Moment(number)
@@ -186,11 +191,12 @@ async def test_a_cancelled_task_at_any_await_is_not_swallowed_and_leaves_nothing
 # chunk is with its consumer would break the nesting of scopes, or belong to one task.
 
 
+@every_family
 @on_every_loop
 @pytest.mark.anyio
-async def test_scopes_may_be_entered_and_left_in_any_order_between_reads() -> None:
+async def test_scopes_may_be_entered_and_left_in_any_order_between_reads(family: Any) -> None:
     with serving((*SLOWLY, Hold())) as server:
-        async with open_client() as client:
+        async with open_client(family) as client:
             stream = make_model(server.url, client).stream("hi")
             with anyio.fail_after(LIMIT_S):
                 await anext(stream)
@@ -207,11 +213,12 @@ async def test_scopes_may_be_entered_and_left_in_any_order_between_reads() -> No
                 assert [each async for each in stream] == []
 
 
+@every_family
 @on_every_loop
 @pytest.mark.anyio
-async def test_each_chunk_may_be_read_in_another_task() -> None:
+async def test_each_chunk_may_be_read_in_another_task(family: Any) -> None:
     with serving(SLOWLY) as server, warned() as warnings:
-        async with open_client() as client:
+        async with open_client(family) as client:
             stream = make_model(server.url, client).stream("hi")
             chunks = []
 
@@ -228,11 +235,14 @@ async def test_each_chunk_may_be_read_in_another_task() -> None:
     assert warnings == []
 
 
+@every_family
 @on_every_loop
 @pytest.mark.anyio
-async def test_a_scope_that_passes_during_a_read_is_the_only_one_that_catches_it() -> None:
+async def test_a_scope_that_passes_during_a_read_is_the_only_one_that_catches_it(
+    family: Any,
+) -> None:
     with serving(SPEAKS_AND_HOLDS) as server:
-        async with open_client() as client:
+        async with open_client(family) as client:
             stream = make_model(server.url, client).stream("hi")
             await anext(stream)
             await anext(stream)
@@ -243,9 +253,10 @@ async def test_a_scope_that_passes_during_a_read_is_the_only_one_that_catches_it
             assert stream.response.state == "abandoned"
 
 
+@every_family
 @on_every_loop
 @pytest.mark.anyio
-async def test_a_generator_around_a_stream_may_be_closed_in_another_task() -> None:
+async def test_a_generator_around_a_stream_may_be_closed_in_another_task(family: Any) -> None:
     """As a web framework does it: it iterates in one task and closes in another."""
 
     async def texts(model: Model) -> AsyncIterator[str]:
@@ -254,7 +265,7 @@ async def test_a_generator_around_a_stream_may_be_closed_in_another_task() -> No
                 yield text
 
     with serving(SPEAKS_AND_HOLDS) as server, warned() as warnings:
-        async with open_client() as client:
+        async with open_client(family) as client:
             generator = texts(make_model(server.url, client))
             seen: list[str] = []
 

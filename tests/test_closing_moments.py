@@ -24,9 +24,11 @@ from tests.closing import (
     until,
     warned,
 )
+from tests.http_clients import every_family
 from tests.loopback import Action, Hold, LoopbackServer, head, serving
 
 
+@every_family
 @dataclass(frozen=True)
 class Moment:
     """A point in the life of a stream.
@@ -119,15 +121,16 @@ async def brought_to(moment: Moment, server: LoopbackServer, client: Any) -> Chu
     return stream
 
 
+@every_family
 @on_every_loop
 @pytest.mark.parametrize("name", PENDING)
 @pytest.mark.parametrize("way", [aclose, cancel, cancel_natively, stop, stop_in_a_thread])
 @pytest.mark.anyio
-async def test_a_pending_read_ends_and_leaves_nothing(way: Way, name: str) -> None:
+async def test_a_pending_read_ends_and_leaves_nothing(family: Any, way: Way, name: str) -> None:
     moment = MOMENTS[name]
     rest: list[StreamChunk] = []
     with serving(moment.script) as server, warned() as warnings:
-        async with open_client() as client:
+        async with open_client(family) as client:
             leftovers = Leftovers(server, client)
             stream = await brought_to(moment, server, client)
 
@@ -162,12 +165,13 @@ def check_end(
         assert stream.response.state == "abandoned"
 
 
+@every_family
 @pytest.mark.parametrize("name", RESTING)
 @pytest.mark.anyio
-async def test_closing_between_reads_leaves_nothing(name: str) -> None:
+async def test_closing_between_reads_leaves_nothing(family: Any, name: str) -> None:
     moment = MOMENTS[name]
     with serving(moment.script) as server, warned() as warnings:
-        async with open_client() as client:
+        async with open_client(family) as client:
             leftovers = Leftovers(server, client)
             stream = await brought_to(moment, server, client)
             async with stream:
@@ -178,12 +182,13 @@ async def test_closing_between_reads_leaves_nothing(name: str) -> None:
     assert warnings == []
 
 
+@every_family
 @pytest.mark.parametrize("name", RESTING)
 @pytest.mark.anyio
-async def test_stopping_between_reads_leaves_nothing(name: str) -> None:
+async def test_stopping_between_reads_leaves_nothing(family: Any, name: str) -> None:
     moment = MOMENTS[name]
     with serving(moment.script) as server, warned() as warnings:
-        async with open_client() as client:
+        async with open_client(family) as client:
             leftovers = Leftovers(server, client)
             stream = await brought_to(moment, server, client)
             stream.stop()
@@ -192,12 +197,13 @@ async def test_stopping_between_reads_leaves_nothing(name: str) -> None:
     assert warnings == []
 
 
+@every_family
 @pytest.mark.parametrize("name", RESTING)
 @pytest.mark.anyio
-async def test_dropping_a_stream_between_reads_leaves_nothing(name: str) -> None:
+async def test_dropping_a_stream_between_reads_leaves_nothing(family: Any, name: str) -> None:
     moment = MOMENTS[name]
     with serving(moment.script) as server, warned() as warnings:
-        async with open_client() as client:
+        async with open_client(family) as client:
             leftovers = Leftovers(server, client)
             stream = await brought_to(moment, server, client)
             del stream
@@ -206,10 +212,11 @@ async def test_dropping_a_stream_between_reads_leaves_nothing(name: str) -> None
     assert len(warnings) == (1 if name == "between_reads" else 0)
 
 
+@every_family
 @pytest.mark.anyio
-async def test_a_stream_that_is_asked_by_a_cancelled_task_sends_nothing() -> None:
+async def test_a_stream_that_is_asked_by_a_cancelled_task_sends_nothing(family: Any) -> None:
     with serving(SPEAKS_AND_HOLDS) as server:
-        async with open_client() as client:
+        async with open_client(family) as client:
             stream = make_model(server.url, client).stream("hi")
             await anext(stream)
             with anyio.CancelScope() as scope:

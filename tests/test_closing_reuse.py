@@ -21,6 +21,7 @@ from tests.closing import (
     say,
     text_of,
 )
+from tests.http_clients import every_family
 from tests.loopback import END, Action, Hold, head, serving
 
 Read = Callable[[ChunkStream], Coroutine[Any, Any, None]]
@@ -46,13 +47,16 @@ async def break_after_the_end_chunk(stream: ChunkStream) -> None:
     assert stream.response.state == "complete"
 
 
+@every_family
 @pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.parametrize("read", [read_to_the_end, break_after_the_end_chunk])
 @on_every_loop
 @pytest.mark.anyio
-async def test_the_connection_of_a_whole_answer_is_used_again(read: Read, name: str) -> None:
+async def test_the_connection_of_a_whole_answer_is_used_again(
+    family: Any, read: Read, name: str
+) -> None:
     with serving(WHOLE[name]) as server:
-        async with open_client() as client:
+        async with open_client(family) as client:
             model = make_model(server.url, client)
             with anyio.fail_after(LIMIT_S):
                 for _ in range(3):
@@ -61,9 +65,10 @@ async def test_the_connection_of_a_whole_answer_is_used_again(read: Read, name: 
             assert len(server.connections) == 1
 
 
+@every_family
 @pytest.mark.parametrize("name", WHOLE)
-def test_the_connection_of_a_whole_synchronous_answer_is_used_again(name: str) -> None:
-    with serving(WHOLE[name]) as server, open_sync_client() as client:
+def test_the_connection_of_a_whole_synchronous_answer_is_used_again(family: Any, name: str) -> None:
+    with serving(WHOLE[name]) as server, open_sync_client(family) as client:
         model = make_model(server.url, client)
         list(model.stream("hi"))
         with model.stream("hi") as stream:
@@ -79,11 +84,12 @@ def test_the_connection_of_a_whole_synchronous_answer_is_used_again(name: str) -
 NEVER_DRAINED: Sequence[Action] = (head() + say("one", "FINISH", "[DONE]"), Hold())
 
 
+@every_family
 @on_every_loop
 @pytest.mark.anyio
-async def test_a_body_that_goes_on_after_the_terminator_is_given_up_soon() -> None:
+async def test_a_body_that_goes_on_after_the_terminator_is_given_up_soon(family: Any) -> None:
     with serving(NEVER_DRAINED, COMPLETE) as server:
-        async with open_client() as client:
+        async with open_client(family) as client:
             model = make_model(server.url, client)
             with anyio.fail_after(LIMIT_S):
                 await model.stream("hi").collect()
@@ -91,8 +97,9 @@ async def test_a_body_that_goes_on_after_the_terminator_is_given_up_soon() -> No
             assert len(server.connections) == 2
 
 
-def test_a_synchronous_body_that_goes_on_after_the_terminator_is_given_up_soon() -> None:
-    with serving(NEVER_DRAINED, COMPLETE) as server, open_sync_client() as client:
+@every_family
+def test_a_synchronous_body_that_goes_on_after_the_terminator_is_given_up_soon(family: Any) -> None:
+    with serving(NEVER_DRAINED, COMPLETE) as server, open_sync_client(family) as client:
         model = make_model(server.url, client)
         model.stream("hi").collect_sync()
         model.stream("hi").collect_sync()
@@ -119,12 +126,13 @@ async def cancel_midway(stream: ChunkStream) -> None:
                 scope.cancel()
 
 
+@every_family
 @pytest.mark.parametrize("end", [stop_midway, close_midway, cancel_midway])
 @pytest.mark.anyio
-async def test_the_connection_of_half_an_answer_is_never_used_again(end: Read) -> None:
+async def test_the_connection_of_half_an_answer_is_never_used_again(family: Any, end: Read) -> None:
     # The rest of the first answer comes when its connection is used again: it would be garbage.
     with serving((head() + say("one"), Hold()), COMPLETE) as server:
-        async with open_client() as client:
+        async with open_client(family) as client:
             model = make_model(server.url, client)
             with anyio.fail_after(LIMIT_S):
                 await end(model.stream("hi"))

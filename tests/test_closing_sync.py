@@ -5,8 +5,8 @@ import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-import httpx
 import pytest
 import trustme
 
@@ -27,6 +27,7 @@ from tests.closing import (
     say,
     warned,
 )
+from tests.http_clients import every_family
 from tests.loopback import Action, Close, Hold, LoopbackServer, Reset, chunk, head, serving
 
 STREAMS = 200
@@ -41,7 +42,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
     raise AssertionError("It did not come to pass.")
 
 
-def nothing_is_left(server: LoopbackServer, client: httpx.Client) -> None:
+def nothing_is_left(server: LoopbackServer, client: Any) -> None:
     assert all_gone(list(server.connections))
     wait_until(lambda: pool_of(client) == [])
     wait_until(lambda: client_sockets(server) == 0)
@@ -117,6 +118,7 @@ def run_all(model: Model, way: Way) -> None:
             each.result()
 
 
+@every_family
 @pytest.mark.parametrize(
     "way",
     [
@@ -127,8 +129,12 @@ def run_all(model: Model, way: Way) -> None:
         close_from_another_thread,
     ],
 )
-def test_nothing_is_left_of_two_hundred_synchronous_streams(way: Way) -> None:
-    with serving(SPEAKS_AND_HOLDS) as server, open_sync_client() as client, warned() as warnings:
+def test_nothing_is_left_of_two_hundred_synchronous_streams(family: Any, way: Way) -> None:
+    with (
+        serving(SPEAKS_AND_HOLDS) as server,
+        open_sync_client(family) as client,
+        warned() as warnings,
+    ):
         run_all(make_model(server.url, client), way)
         nothing_is_left(server, client)
     assert warnings == []
@@ -153,8 +159,13 @@ def test_nothing_is_left_of_two_hundred_failed_synchronous_streams(failure: str)
     assert warnings == []
 
 
-def test_two_hundred_abandoned_synchronous_streams_close_their_connections() -> None:
-    with serving(SPEAKS_AND_HOLDS) as server, open_sync_client() as client, warned() as warnings:
+@every_family
+def test_two_hundred_abandoned_synchronous_streams_close_their_connections(family: Any) -> None:
+    with (
+        serving(SPEAKS_AND_HOLDS) as server,
+        open_sync_client(family) as client,
+        warned() as warnings,
+    ):
         model = make_model(server.url, client)
         streams = [model.stream("hi") for _ in range(STREAMS)]
         for stream in streams:
@@ -180,7 +191,7 @@ PENDING: dict[str, tuple[tuple[Action, ...], int]] = {
 }
 
 
-def brought_to(name: str, server: LoopbackServer, client: httpx.Client) -> ChunkStream:
+def brought_to(name: str, server: LoopbackServer, client: Any) -> ChunkStream:
     stream = make_model(server.url, client).stream("hi")
     for _ in range(PENDING[name][1]):
         next(stream)
@@ -204,11 +215,12 @@ def read_until_stopped(stream: ChunkStream, server: LoopbackServer) -> list[Stre
     return rest
 
 
+@every_family
 @pytest.mark.parametrize("name", PENDING)
-def test_a_stop_from_a_thread_wakes_a_pending_read(name: str) -> None:
+def test_a_stop_from_a_thread_wakes_a_pending_read(family: Any, name: str) -> None:
     with (
         serving(PENDING[name][0]) as server,
-        open_sync_client() as client,
+        open_sync_client(family) as client,
         warned() as warnings,
     ):
         stream = brought_to(name, server, client)
@@ -220,9 +232,12 @@ def test_a_stop_from_a_thread_wakes_a_pending_read(name: str) -> None:
     assert warnings == []
 
 
+@every_family
 @pytest.mark.parametrize("name", PENDING)
-def test_a_close_from_a_thread_wakes_a_pending_read_which_delivers_nothing(name: str) -> None:
-    with serving(PENDING[name][0]) as server, open_sync_client() as client:
+def test_a_close_from_a_thread_wakes_a_pending_read_which_delivers_nothing(
+    family: Any, name: str
+) -> None:
+    with serving(PENDING[name][0]) as server, open_sync_client(family) as client:
         stream = brought_to(name, server, client)
 
         def close_once_it_waits() -> None:
@@ -236,8 +251,9 @@ def test_a_close_from_a_thread_wakes_a_pending_read_which_delivers_nothing(name:
         nothing_is_left(server, client)
 
 
-def test_closing_between_terminator_and_drain_keeps_the_end() -> None:
-    with serving(_TERMINATED) as server, open_sync_client() as client:
+@every_family
+def test_closing_between_terminator_and_drain_keeps_the_end(family: Any) -> None:
+    with serving(_TERMINATED) as server, open_sync_client(family) as client:
         stream = make_model(server.url, client).stream("hi")
         with stream:
             for each in stream:
@@ -247,10 +263,11 @@ def test_closing_between_terminator_and_drain_keeps_the_end() -> None:
         nothing_is_left(server, client)
 
 
+@every_family
 @pytest.mark.parametrize("name", ["before_content", "mid_content", "mid_content_until_closed"])
-def test_a_deadline_ends_a_pending_synchronous_read(name: str) -> None:
+def test_a_deadline_ends_a_pending_synchronous_read(family: Any, name: str) -> None:
     timeouts = Timeouts(first_content=0.2, idle=0.2)
-    with serving(PENDING[name][0]) as server, open_sync_client() as client:
+    with serving(PENDING[name][0]) as server, open_sync_client(family) as client:
         chunks = list(make_model(server.url, client, timeouts=timeouts).stream("hi"))
         assert isinstance(chunks[-1], ErrorChunk)
         kind = "timeout_first_content" if name == "before_content" else "timeout_idle"
@@ -267,16 +284,17 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
+@every_family
 @pytest.mark.parametrize("name", ["opening", "mid_content"])
 def test_a_stop_from_a_thread_wakes_a_pending_read_over_tls(
-    name: str, authority: trustme.CA
+    family: Any, name: str, authority: trustme.CA
 ) -> None:
     ours, theirs = ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.configure_trust(ours)
     authority.issue_cert("127.0.0.1").configure_cert(theirs)
     with (
         serving(PENDING[name][0], tls=theirs) as server,
-        httpx.Client(verify=ours, timeout=None) as client,
+        family.Client(verify=ours, timeout=None) as client,
     ):
         rest = read_until_stopped(brought_to(name, server, client), server)
         assert isinstance(rest[-1], EndChunk)

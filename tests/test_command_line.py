@@ -15,6 +15,7 @@ from streamkit.cli import main
 from tests.loopback import END, chunk, head, serving
 
 ANSWER = b'data: {"id":"x","model":"m","choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\n'
+PLAIN_ECHO = [sys.executable, "-m", "streamkit", "chat", "--plain", "-m", "echo/echo"]
 BREAK = b'data: {"error":{"message":"The engine stopped.","type":"server_error"}}\n\n'
 
 
@@ -146,7 +147,7 @@ def test_a_full_disk_is_said_in_words() -> None:
 def test_what_a_model_says_cannot_steer_the_terminal() -> None:
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "streamkit", "chat", "a\033]2;owned\007b\tc", "-m", "echo/echo"],
+        [*PLAIN_ECHO, "a\033]2;owned\007b\tc"],
         stdout=theirs,
         stderr=subprocess.DEVNULL,
     ) as process:

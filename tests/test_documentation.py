@@ -33,6 +33,18 @@ def test_every_kind_of_failure_is_listed_with_its_exception() -> None:
     assert {row[0] for row in rows if row[3] == "yes"} == RETRYABLE_KINDS
 
 
+def test_for_every_kind_of_failure_there_is_something_to_do() -> None:
+    rows = rows_of_table("docs/how-to/when-it-fails.md", "kind")
+    assert [row[0] for row in rows] == sorted(FAMILIES)
+    assert all(row[1] for row in rows)
+
+
+def test_every_extra_for_users_is_listed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    listed = {row[0] for row in rows_of_table("docs/how-to/install.md", "extra")}
+    assert listed == set(project["optional-dependencies"]) - {"dev", "test"}
+
+
 def test_every_chunk_type_is_listed_with_its_fields() -> None:
     envelope = chunks.StreamChunk.model_fields
     rows = rows_of_table("docs/reference/chunks.md", "type")

@@ -55,7 +55,9 @@ def test_a_setting_that_is_none_is_refused(settings: dict[str, Any]) -> None:
 
 def of_capabilities(capabilities: Capabilities) -> Model:
     provider = compatible()
-    provider.spec = ProviderSpec(name="acme", factory="a:A", capabilities=capabilities)
+    provider.spec = ProviderSpec(
+        name="acme", api_version=1, factory="a:A", capabilities=capabilities
+    )
     return Model(provider, "m", transport=MemoryTransport([]))
 
 
@@ -150,7 +152,7 @@ def test_a_secret_setting_of_a_provider_is_hidden() -> None:
             raise AssertionError
 
     env = (EnvVar("ACME_TENANT", "tenant", secret=True),)
-    spec = ProviderSpec(name="acme", factory="a:A", env=env, needs_key=False)
+    spec = ProviderSpec(name="acme", api_version=1, factory="a:A", env=env, needs_key=False)
     settings = ProviderSettings(
         provider="acme", base_url="http://localhost", options={"tenant": "s3cret-canary-tenant"}
     )

@@ -14,6 +14,7 @@ from streamkit.messages import (
     ToolCall,
     ToolResult,
 )
+from streamkit.plugin import Quirks
 from streamkit.provider import Frame
 from streamkit.request import OutputSchema, build_request
 from tests.compatible_servers import CANARY, compatible
@@ -27,7 +28,8 @@ def sent(messages: Any = "Hello", *, quirks: Any = None, **settings: Any) -> dic
 
 
 def sent_message(message: Message, **quirks: Any) -> dict[str, Any]:
-    (entry,) = compatible(**quirks).encode_message(message)
+    provider = compatible(**quirks)
+    (entry,) = provider.encode_message(message, provider.quirks)
     return entry
 
 
@@ -244,7 +246,7 @@ def test_calls_that_the_provider_ran_itself_are_not_sent_back() -> None:
 def test_results_inside_an_assistant_s_message_follow_it() -> None:
     call = ToolCall(call_id="c", name="add", arguments_text="{}")
     result = ToolResult(call_id="c", name="add", output="3")
-    entries = compatible().encode_message(Message.assistant(call, result))
+    entries = compatible().encode_message(Message.assistant(call, result), Quirks())
     assert [entry["role"] for entry in entries] == ["assistant", "tool"]
 
 
@@ -263,7 +265,7 @@ def test_each_result_is_a_message_of_its_own() -> None:
         ToolResult(call_id="b", name="f", output={"temp": 12}),
         ToolResult(call_id="c", name="f", output=None, is_error=True),
     )
-    assert compatible().encode_message(message) == [
+    assert compatible().encode_message(message, Quirks()) == [
         {"role": "tool", "tool_call_id": "a", "content": "12 °C"},
         {"role": "tool", "tool_call_id": "b", "content": '{"temp":12}'},
         {"role": "tool", "tool_call_id": "c", "content": "null"},
@@ -273,7 +275,7 @@ def test_each_result_is_a_message_of_its_own() -> None:
 def test_a_result_that_is_no_json_is_refused_by_name() -> None:
     message = Message.tool(ToolResult(call_id="a", name="camera", output=object()))
     with pytest.raises(ProviderError, match="camera") as caught:
-        compatible().encode_message(message)
+        compatible().encode_message(message, Quirks())
     assert caught.value.kind == "configuration"
 
 

@@ -11,6 +11,7 @@ YES, NO, UNKNOWN = Capability.YES, Capability.NO, Capability.UNKNOWN
 def spec(**models: Capabilities) -> ProviderSpec:
     return ProviderSpec(
         name="acme",
+        api_version=1,
         factory="acme.provider:Acme",
         capabilities=Capabilities.of(yes="tools usage running_usage", no="images"),
         model_capabilities=models,

@@ -40,7 +40,9 @@ every_recording = pytest.mark.parametrize(
 
 
 def provider() -> HTTPProvider:
-    spec = ProviderSpec(name="recorded", factory="recorded:Recorded", base_url="http://localhost")
+    spec = ProviderSpec(
+        name="recorded", api_version=1, factory="recorded:Recorded", base_url="http://localhost"
+    )
     settings = ProviderSettings(provider="recorded", base_url="http://localhost")
     return OpenAICompatibleProvider(spec, settings)
 

@@ -178,7 +178,7 @@ class LeakyProvider(HTTPProvider):
         return [OPTION]
 
 
-LEAKY = ProviderSpec(name="leaky", factory="nowhere:Nothing")
+LEAKY = ProviderSpec(name="leaky", api_version=1, factory="nowhere:Nothing")
 
 
 def model(reply: Reply | bytes, **fields: Any) -> Model:

@@ -13,6 +13,7 @@ CANARY = "sk-canary-0123456789"
 
 SPEC = ProviderSpec(
     name="acme",
+    api_version=1,
     factory="acme:Acme",
     base_url="https://api.acme.example/v1",
     env=(
@@ -23,7 +24,7 @@ SPEC = ProviderSpec(
     ),
     options=("region", "tier"),
 )
-KEYLESS = ProviderSpec(name="home", factory="home:Home", needs_key=False)
+KEYLESS = ProviderSpec(name="home", api_version=1, factory="home:Home", needs_key=False)
 
 
 def resolve(environment: dict[str, str] | None = None, **given: Any) -> ProviderSettings:
@@ -101,7 +102,7 @@ def test_no_key_is_fine_where_none_is_needed() -> None:
 
 
 def test_a_missing_key_without_variables_names_the_argument() -> None:
-    spec = ProviderSpec(name="acme", factory="acme:Acme")
+    spec = ProviderSpec(name="acme", api_version=1, factory="acme:Acme")
     with pytest.raises(ConfigurationError, match=r"Pass api_key=… \(an empty"):
         resolve_settings(spec, environment={})
 

@@ -80,7 +80,7 @@ class WaitingProvider(StreamProvider):
 
 def waiting_stream() -> ChunkStream:
     WaitingProvider.has_ended = False
-    spec = ProviderSpec(name="waiting", factory="tests.test_stream:WaitingProvider")
+    spec = ProviderSpec(name="waiting", api_version=1, factory="tests.test_stream:WaitingProvider")
     return Model(WaitingProvider(spec, ProviderSettings(provider="waiting")), "m").stream("hi")
 
 
@@ -214,7 +214,7 @@ async def test_what_comes_at_the_moment_of_aclose_is_not_delivered_to_the_pendin
             finally:
                 log.append("closed")
 
-    spec = ProviderSpec(name="gated", factory="tests.test_stream:WaitingProvider")
+    spec = ProviderSpec(name="gated", api_version=1, factory="tests.test_stream:WaitingProvider")
     stream = Model(Gated(spec, ProviderSettings(provider="gated")), "m").stream("hi")
     await anext(stream)
     await anext(stream)

@@ -156,7 +156,7 @@ class PreparingProvider(TextProvider):
         self.began = threading.Event()
         self.go_on = threading.Event()
 
-    def prepare(self) -> None:
+    def prepare(self, request: ChatRequest | None) -> None:
         self.began.set()
         assert self.go_on.wait(LIMIT_S)
 
@@ -232,7 +232,9 @@ class StumblingProvider(StreamProvider):
 
 
 def stumbling_stream() -> ChunkStream:
-    spec = ProviderSpec(name="stumbling", factory="tests.test_stream_waits:StumblingProvider")
+    spec = ProviderSpec(
+        name="stumbling", api_version=1, factory="tests.test_stream_waits:StumblingProvider"
+    )
     return Model(StumblingProvider(spec, ProviderSettings(provider="stumbling")), "m").stream("hi")
 
 

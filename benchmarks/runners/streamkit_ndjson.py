@@ -10,6 +10,7 @@ from streamkit.settings import resolve_settings
 
 SPEC = ProviderSpec(
     name="ndjson-bench",
+    api_version=1,
     factory="benchmarks.runners.streamkit_ndjson:OllamaLines",
     needs_key=False,
     base_url="http://127.0.0.1",

@@ -92,7 +92,7 @@ class Assembler:
         self._redactor = redactor
         self._request_id = request_id
         self._conversation_id = conversation_id
-        self._index = first_index
+        self.next_index = first_index
         self._next_part = first_part
 
         self._run: object = None  # the kind of the open run, or None between runs
@@ -153,8 +153,8 @@ class Assembler:
                     and not self._held
                     and self._finish is None
                 ):
-                    index = self._index
-                    self._index = index + 1
+                    index = self.next_index
+                    self.next_index = index + 1
                     fields = {
                         "stream_id": self._stream_id,
                         "index": index,
@@ -238,8 +238,8 @@ class Assembler:
                 return  # half a character, so far
         if self._first_content_ms is None:
             self._first_content_ms = elapsed_ms
-        index = self._index
-        self._index = index + 1
+        index = self.next_index
+        self.next_index = index + 1
         fields: dict[str, Any] = {
             "stream_id": self._stream_id,
             "index": index,
@@ -354,8 +354,8 @@ class Assembler:
 
     def _envelope(self, elapsed_ms: int, part: int | None = None) -> dict[str, Any]:
         """What every chunk begins with; takes the next index."""
-        index = self._index
-        self._index = index + 1
+        index = self.next_index
+        self.next_index = index + 1
         return {
             "stream_id": self._stream_id,
             "index": index,

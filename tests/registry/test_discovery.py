@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from streamkit.config_file import Config
 from streamkit.errors import ConfigurationError
 from streamkit.plugin import API_VERSION, ProviderSpec, hookimpl
-from streamkit.registry.discovery import GROUP, Registry, default_registry
+from streamkit.registry.discovery import PROVIDERS as GROUP
+from streamkit.registry.discovery import Registry, default_registry
 
 
 class Acme:
@@ -44,7 +46,7 @@ class Plugins:
         self.point(name, value)
 
     def registry(self) -> Registry:
-        return Registry(self._points)
+        return Registry(self._points, [], Config)
 
 
 @pytest.fixture
@@ -53,7 +55,9 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> Plugins:
 
 
 def spec(name: str, **fields: Any) -> ProviderSpec:
-    return ProviderSpec(**{"name": name, "factory": f"plugin_of_{name}:Acme", **fields})
+    return ProviderSpec(
+        **{"name": name, "api_version": API_VERSION, "factory": f"plugin_of_{name}:Acme", **fields}
+    )
 
 
 # List.
@@ -61,7 +65,7 @@ def spec(name: str, **fields: Any) -> ProviderSpec:
 
 def test_names_are_listed_without_importing_anything() -> None:
     registry = Registry(
-        [EntryPoint("zeta", "no.such.module", GROUP), EntryPoint("beta", "x", GROUP)]
+        [EntryPoint("zeta", "no.such.module", GROUP), EntryPoint("beta", "x", GROUP)], [], Config
     )
     assert registry.names() == ["beta", "zeta"]
 
@@ -91,7 +95,7 @@ def test_the_first_of_two_entry_points_with_one_name_counts(plugins: Plugins) ->
     ],
 )
 def test_a_reference_is_split_at_its_first_separator(ref: str, parts: tuple[str, str]) -> None:
-    assert Registry([EntryPoint("acme", "x", GROUP)]).split(ref) == parts
+    assert Registry([EntryPoint("acme", "x", GROUP)], [], Config).resolve(ref) == parts
 
 
 @pytest.mark.parametrize(
@@ -112,12 +116,12 @@ def test_a_reference_is_split_at_its_first_separator(ref: str, parts: tuple[str,
 )
 def test_what_is_no_reference_is_refused_with_what_to_write(ref: Any, says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
-        Registry([EntryPoint("acme", "x", GROUP)]).split(ref)
+        Registry([EntryPoint("acme", "x", GROUP)], [], Config).resolve(ref)
 
 
 def test_an_empty_environment_says_so() -> None:
     with pytest.raises(ConfigurationError, match=r"Installed: none\."):
-        Registry([]).split("acme/large")
+        Registry([], [], Config).resolve("acme/large")
 
 
 # Describe.
@@ -147,7 +151,7 @@ def test_several_names_may_share_a_module(plugins: Plugins) -> None:
 
 def test_a_provider_that_is_not_installed_is_not_described() -> None:
     with pytest.raises(ConfigurationError, match="No provider `acme` is installed"):
-        Registry([]).describe("acme")
+        Registry([], [], Config).describe("acme")
 
 
 def install_broken(plugins: Plugins, how: str) -> None:

@@ -1,4 +1,4 @@
-"""A client that the caller brings: used as it is, told by its shape, and never closed."""
+"""A client that the caller brings, httpx's or httpx2's: used by its shape, and never closed."""
 
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -8,7 +8,6 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
-import respx
 
 import streamkit
 from streamkit.chunks import ContentChunk, StreamChunk
@@ -16,6 +15,7 @@ from streamkit.errors import ConfigurationError
 from streamkit.model import Model
 from streamkit.settings import Timeouts
 from tests.bad_input import END, KEY, end_of, error_of, judged, said, socket_model, text_of
+from tests.http_clients import every_family, mocked
 from tests.loopback import END as BODY_END
 from tests.loopback import Hold, chunk, head, serving
 
@@ -74,54 +74,61 @@ class _SilentAndSync(httpx.SyncByteStream):
 
 
 @pytest.mark.anyio
-async def test_an_answer_of_a_mocked_client() -> None:
-    with respx.mock:
-        route = respx.post(_URL).respond(200, content=said("Hel") + said("lo") + END)
-        async with httpx.AsyncClient() as client:
+@every_family
+async def test_an_answer_of_a_mocked_client(family: Any) -> None:
+    with mocked(family) as router:
+        route = router.post(_URL).respond(200, content=said("Hel") + said("lo") + END)
+        async with family.AsyncClient() as client:
             chunks = await _read(_model(client))
     end_of(chunks)
     assert text_of(chunks) == "Hello"
     assert route.calls.last.request.headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_an_answer_of_a_mocked_client_in_synchronous_code() -> None:
-    with respx.mock:
-        respx.post(_URL).respond(200, content=said("Hello") + END)
-        with httpx.Client() as client:
+@every_family
+def test_an_answer_of_a_mocked_client_in_synchronous_code(family: Any) -> None:
+    with mocked(family) as router:
+        router.post(_URL).respond(200, content=said("Hello") + END)
+        with family.Client() as client:
             assert _model(client).generate_sync("Hello").text == "Hello"
 
 
 @pytest.mark.anyio
+@every_family
 @pytest.mark.parametrize(
     ("reads", "limit"),
     [((), "first_content"), ((b": hi\n\n",), "first_content"), ((said("Hi"),), "idle")],
     ids=["silence", "a comment", "content"],
 )
-async def test_a_deadline_without_a_socket(reads: tuple[bytes, ...], limit: str) -> None:
+async def test_a_deadline_without_a_socket(
+    family: Any, reads: tuple[bytes, ...], limit: str
+) -> None:
     silent = _Silent(*reads)
     timeouts = Timeouts(**{"first_content": 5, "idle": 5, limit: 0.1})
-    with respx.mock:
-        respx.post(_URL).mock(return_value=httpx.Response(200, stream=silent))
-        async with httpx.AsyncClient() as client:
+    with mocked(family) as router:
+        router.post(_URL).mock(return_value=httpx.Response(200, stream=silent))
+        async with family.AsyncClient() as client:
             chunks = await _read(_model(client, timeouts=timeouts))
             assert silent.is_closed
     assert error_of(chunks).kind == f"timeout_{limit}"
 
 
 @pytest.mark.anyio
-async def test_a_head_that_never_comes_from_a_mocked_client() -> None:
-    async def never(request: httpx.Request) -> httpx.Response:
+@every_family
+async def test_a_head_that_never_comes_from_a_mocked_client(family: Any) -> None:
+    async def never(request: object) -> None:
         await anyio.sleep_forever()
         raise AssertionError
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(never)) as client:
+    async with family.AsyncClient(transport=family.MockTransport(never)) as client:
         chunks = await _read(_model(client, timeouts=Timeouts(first_content=0.1)))
     assert error_of(chunks).kind == "timeout_first_content"
 
 
 @pytest.mark.anyio
+@every_family
 @pytest.mark.parametrize("is_from_thread", [False, True], ids=["task", "thread"])
-async def test_stop_wakes_a_read_without_a_socket(is_from_thread: bool) -> None:
+async def test_stop_wakes_a_read_without_a_socket(family: Any, is_from_thread: bool) -> None:
     silent = _Silent(said("Hi"))
 
     async def stop_when_waiting() -> None:
@@ -131,9 +138,9 @@ async def test_stop_wakes_a_read_without_a_socket(is_from_thread: bool) -> None:
         else:
             stream.stop()
 
-    with respx.mock:
-        respx.post(_URL).mock(return_value=httpx.Response(200, stream=silent))
-        async with httpx.AsyncClient() as client:
+    with mocked(family) as router:
+        router.post(_URL).mock(return_value=httpx.Response(200, stream=silent))
+        async with family.AsyncClient() as client:
             with anyio.fail_after(10):
                 stream = _model(client).stream("Hello")
                 async with anyio.create_task_group() as tasks, stream:
@@ -144,15 +151,18 @@ async def test_stop_wakes_a_read_without_a_socket(is_from_thread: bool) -> None:
     assert text_of(chunks) == "Hi"
 
 
-def test_a_deadline_without_a_socket_in_synchronous_code_is_seen_after_the_read() -> None:
+@every_family
+def test_a_deadline_without_a_socket_in_synchronous_code_is_seen_after_the_read(
+    family: Any,
+) -> None:
     silent = _SilentAndSync(said("Hi"))
 
     def release(each: StreamChunk) -> None:
         if isinstance(each, ContentChunk):
             threading.Timer(0.2, silent.release.set).start()
 
-    with respx.mock, httpx.Client() as client:
-        respx.post(_URL).mock(return_value=httpx.Response(200, stream=silent))
+    with mocked(family) as router, family.Client() as client:
+        router.post(_URL).mock(return_value=httpx.Response(200, stream=silent))
         model = _model(client, timeouts=Timeouts(first_content=5, idle=0.1))
         chunks = []
         with model.stream("Hello") as stream:
@@ -162,24 +172,26 @@ def test_a_deadline_without_a_socket_in_synchronous_code_is_seen_after_the_read(
     assert error_of(judged(chunks)).kind == "timeout_idle"
 
 
-_RAISED: dict[str, tuple[type[Exception], str]] = {
-    "connect": (httpx.ConnectTimeout, "timeout_connect"),
-    "pool": (httpx.PoolTimeout, "timeout_connect"),
-    "read": (httpx.ReadTimeout, "timeout_first_content"),
-    "write": (httpx.WriteTimeout, "timeout_first_content"),
-    "refused": (httpx.ConnectError, "connection"),
-    "unknown": (RuntimeError, "connection"),
+_RAISED = {
+    "ConnectTimeout": "timeout_connect",
+    "PoolTimeout": "timeout_connect",
+    "ReadTimeout": "timeout_first_content",
+    "WriteTimeout": "timeout_first_content",
+    "ConnectError": "connection",
+    "RuntimeError": "connection",
 }
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("error", "kind"), _RAISED.values(), ids=_RAISED.keys())
-async def test_what_a_client_raises_is_a_typed_error(error: type[Exception], kind: str) -> None:
-    with respx.mock:
-        respx.post(_URL).mock(side_effect=error)
-        async with httpx.AsyncClient() as client:
+@every_family
+@pytest.mark.parametrize(("name", "kind"), _RAISED.items())
+async def test_what_a_client_raises_is_a_typed_error(family: Any, name: str, kind: str) -> None:
+    error = getattr(family, name, RuntimeError)("what the client says")
+    with mocked(family) as router:
+        router.post(_URL).mock(side_effect=error)
+        async with family.AsyncClient() as client:
             assert error_of(await _read(_model(client))).kind == kind
-        with httpx.Client() as sync_client:
+        with family.Client() as sync_client:
             chunks = list(_model(sync_client).stream("Hello"))
             assert error_of(judged(chunks)).kind == kind
 
@@ -188,14 +200,16 @@ async def test_what_a_client_raises_is_a_typed_error(error: type[Exception], kin
 
 
 @pytest.mark.anyio
-async def test_a_synchronous_client_is_refused_in_asynchronous_code() -> None:
-    with httpx.Client() as client, pytest.raises(ConfigurationError, match="AsyncClient"):
+@every_family
+async def test_a_synchronous_client_is_refused_in_asynchronous_code(family: Any) -> None:
+    with family.Client() as client, pytest.raises(ConfigurationError, match="AsyncClient"):
         await anext(_model(client).stream("Hello"))
 
 
 @pytest.mark.anyio
-async def test_an_asynchronous_client_is_refused_in_synchronous_code() -> None:
-    async with httpx.AsyncClient() as client:
+@every_family
+async def test_an_asynchronous_client_is_refused_in_synchronous_code(family: Any) -> None:
+    async with family.AsyncClient() as client:
         with pytest.raises(ConfigurationError, match="a Client"):
             next(_model(client).stream("Hello"))
 
@@ -208,8 +222,9 @@ def test_what_is_no_client_is_refused_when_the_model_is_made(client: Any) -> Non
         _model(client)
 
 
-def test_a_client_and_a_network_are_not_given_together() -> None:
-    with httpx.Client() as client, pytest.raises(ConfigurationError, match="either"):
+@every_family
+def test_a_client_and_a_network_are_not_given_together(family: Any) -> None:
+    with family.Client() as client, pytest.raises(ConfigurationError, match="either"):
         _model(client, network=streamkit.Network())
 
 
@@ -222,17 +237,20 @@ _ENDS: dict[str, Callable[[], list[Any]]] = {
 
 
 @pytest.mark.anyio
+@every_family
 @pytest.mark.parametrize("script", _ENDS.values(), ids=_ENDS.keys())
-async def test_the_callers_client_is_never_closed(script: Callable[[], list[Any]]) -> None:
+async def test_the_callers_client_is_never_closed(
+    family: Any, script: Callable[[], list[Any]]
+) -> None:
     with serving(script()) as server:
-        async with httpx.AsyncClient() as client:
+        async with family.AsyncClient() as client:
             for _ in range(2):
                 async with socket_model(server, http_client=client).stream("Hello") as stream:
                     async for each in stream:
                         if isinstance(each, ContentChunk):
                             stream.stop()
             assert not client.is_closed
-        with httpx.Client() as sync_client:
+        with family.Client() as sync_client:
             for _ in range(2):
                 with socket_model(server, http_client=sync_client).stream("Hello") as stream:
                     for each in stream:
@@ -242,10 +260,11 @@ async def test_the_callers_client_is_never_closed(script: Callable[[], list[Any]
 
 
 @pytest.mark.anyio
-async def test_a_client_without_a_free_connection_is_a_connect_timeout() -> None:
-    limits = httpx.Limits(max_connections=1)
+@every_family
+async def test_a_client_without_a_free_connection_is_a_connect_timeout(family: Any) -> None:
+    limits = family.Limits(max_connections=1)
     with serving([head(), chunk(said("Hi")), Hold()]) as server:
-        async with httpx.AsyncClient(limits=limits) as client:
+        async with family.AsyncClient(limits=limits) as client:
             model = socket_model(server, http_client=client, timeouts=Timeouts(connect=0.1))
             async with model.stream("Hello") as busy:
                 assert [(await anext(busy)).type, (await anext(busy)).type] == ["start", "content"]

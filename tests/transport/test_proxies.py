@@ -1,6 +1,7 @@
 """Proxies, those of the environment and those that are given; and cookies, which are not kept."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import anyio
 import pytest
@@ -8,6 +9,8 @@ import pytest
 import streamkit
 from streamkit import Model, Network
 from streamkit.transport import clients
+from tests.bad_input import end_of, error_of, every_way, read_server
+from tests.http_clients import every_family
 from tests.loopback import END, LoopbackServer, chunk, head, serving
 
 KEY = "sk-canary-0123456789abcdef"
@@ -86,3 +89,26 @@ def test_no_cookie_of_one_request_goes_along_with_the_next(server: LoopbackServe
     assert ask(server.url) == ["Hi"] * 3
     assert ask(server.url) == ["Hi"] * 3
     assert not any(b"cookie" in each.lower() for each in server.requests)
+
+
+@every_way
+@every_family
+def test_the_proxy_of_a_given_client_is_used(server: LoopbackServer, way: str, family: Any) -> None:
+    chunks = read_server(way, ELSEWHERE, family, client_options={"proxy": server.url})
+    assert end_of(chunks).finish_reason == "stop"
+    assert all(each.startswith(b"POST http://service.invalid/v1/") for each in server.requests)
+
+
+@every_way
+@every_family
+def test_a_proxy_that_refuses_is_no_answer(way: str, family: Any) -> None:
+    tunnel = [b"HTTP/1.1 407 Who are you\r\ncontent-length: 0\r\n\r\n"]
+    with serving(tunnel) as proxy:
+        options = {"proxy": proxy.url}
+        chunks = read_server(way, "https://service.invalid/v1", family, client_options=options)
+        assert [each.split(b"\r\n")[0] for each in proxy.requests] == [
+            b"CONNECT service.invalid:443 HTTP/1.1"
+        ]
+    error = error_of(chunks)
+    assert error.kind == "connection"
+    assert "proxy refused" in error.message

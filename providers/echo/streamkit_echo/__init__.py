@@ -4,6 +4,7 @@ from streamkit.plugin import Capabilities, ProviderSpec, hookimpl
 
 ECHO = ProviderSpec(
     name="echo",
+    api_version=1,
     title="Echo",
     factory="streamkit_echo.provider:EchoProvider",
     needs_key=False,

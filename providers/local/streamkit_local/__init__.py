@@ -8,6 +8,7 @@ DEFAULT_MODEL = "smollm2-135m-instruct"
 
 LOCAL = ProviderSpec(
     name="local",
+    api_version=1,
     title="llama.cpp on this machine",
     factory="streamkit_local.provider:LocalProvider",
     needs_key=False,

@@ -57,7 +57,7 @@ class LocalProvider(OpenAICompatibleProvider):
         """The key of the child."""
         return [self._address.api_key] if self._address else []
 
-    def prepare(self) -> None:
+    def prepare(self, request: ChatRequest | None) -> None:
         """Starts the server unless it runs; blocks while the model loads.
 
         Raises:

@@ -97,7 +97,7 @@ def test_a_server_of_ones_own_is_used_as_it_is() -> None:
     )
     provider = provider_of(model)
     before = list(supervisor._known)
-    provider.prepare()
+    provider.prepare(None)
     assert supervisor._known == before
     assert provider.base_url == "http://127.0.0.1:1/v1"
     assert provider.reveal_key() == "sk-canary-own"
@@ -166,7 +166,7 @@ def test_equal_models_share_a_server_and_other_settings_have_their_own(model: Mo
     same = streamkit.get_model("local/smollm2-135m-instruct")
     other = streamkit.get_model("local/smollm2-135m-instruct", slots=1)
     for each in (model, same, other):
-        provider_of(each).prepare()
+        provider_of(each).prepare(None)
     assert provider_of(same).base_url == provider_of(model).base_url
     assert provider_of(other).base_url != provider_of(model).base_url
 
@@ -192,7 +192,7 @@ def test_the_next_stream_after_the_server_was_killed_has_a_new_server(model: Mod
 
 @pytest.mark.integration
 def test_the_key_stands_in_no_chunk_and_no_repr(model: Model) -> None:
-    provider_of(model).prepare()
+    provider_of(model).prepare(None)
     key = provider_of(model).reveal_key()
     assert key is not None
     stream = model.stream("Say yes.", max_tokens=2)

@@ -1,8 +1,13 @@
-"""OpenAI as a provider of streamkit: the manifest, and `OpenAIProvider` on first use."""
+"""OpenAI as a provider of streamkit: the manifest, and the rest on first use."""
+
+from typing import TYPE_CHECKING
 
 from streamkit.plugin import Capabilities, EnvVar, ProviderSpec, hookimpl
 
-__all__ = ["streamkit_providers"]
+if TYPE_CHECKING:
+    from streamkit_openai.model import OpenAIModel
+
+__all__ = ["OpenAIModel", "streamkit_providers"]
 
 
 @hookimpl
@@ -11,6 +16,7 @@ def streamkit_providers() -> list[ProviderSpec]:
     return [
         ProviderSpec(
             name="openai",
+            api_version=1,
             factory="streamkit_openai.provider:OpenAIProvider",
             title="OpenAI",
             base_url="https://api.openai.com/v1",
@@ -29,3 +35,11 @@ def streamkit_providers() -> list[ProviderSpec]:
             options=("organization", "project"),
         )
     ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "OpenAIModel":
+        from streamkit_openai.model import OpenAIModel
+
+        return OpenAIModel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
