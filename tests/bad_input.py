@@ -114,14 +114,18 @@ def memory_model(
 
 
 def read(
-    way: str, model: Model, on_chunk: Callable[[StreamChunk], object] = id
+    way: str,
+    model: Model,
+    on_chunk: Callable[[StreamChunk], object] = id,
+    settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[StreamChunk]:
     """Asks the model and reads its answer in one of the three ways, judged by what always holds.
 
     Args:
         on_chunk: Called with each chunk as it comes.
+        settings: What the request asks for besides.
     """
-    make = functools.partial(model.stream, "Hello")
+    make = functools.partial(model.stream, "Hello", **settings)
     if way == "sync":
         return judged(_read_sync(make, on_chunk))
     return judged(anyio.run(_read, make, on_chunk, backend=way))
@@ -149,14 +153,19 @@ def read_server(
         return read(way, socket_model(server, http_client=client, **options), on_chunk)
 
 
-def read_reply(way: str, *replies: Reply | bytes, **options: Any) -> list[StreamChunk]:
+def read_reply(
+    way: str,
+    *replies: Reply | bytes,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    **options: Any,
+) -> list[StreamChunk]:
     """What comes of scripted replies; an error is not told before its connection is let go of."""
     model, transport = memory_model(*replies, **options)
 
     def on_chunk(chunk: StreamChunk) -> None:
         assert transport.open_exchanges == 0 or not isinstance(chunk, ErrorChunk)
 
-    chunks = read(way, model, on_chunk)
+    chunks = read(way, model, on_chunk, settings)
     assert transport.open_exchanges == 0
     return chunks
 

@@ -34,7 +34,7 @@ from tests.bad_lines import (
     raw_piece,
     read_lines,
 )
-from tests.bad_replies import RETRYABLE, Bad, as_script
+from tests.bad_replies import HTML_PAGE, RETRYABLE, Bad, as_script
 from tests.loopback import END as BODY_END
 from tests.loopback import chunk, head, serving
 
@@ -128,6 +128,36 @@ def test_a_line_may_hold_everything_at_once() -> None:
     assert len({each.call_id for each in calls}) == 2
     assert "".join(each.content for each in chunks if isinstance(each, ReasoningChunk)) == "hm"
     assert text_of(chunks) == "Hi"
+
+
+# A whole answer was asked for, and not lines.
+
+_INDENTED = json.dumps(json.loads(part(content="Hi", done=True)), indent=2).encode()
+_WHOLE: dict[str, tuple[bytes, str | None]] = {
+    "an object": (part(content="Hi", done=True), None),
+    "an object on several lines": (_INDENTED, None),
+    "an object behind a byte order mark": (b"\xef\xbb\xbf" + _INDENTED, None),
+    "events": (b"data: " + part(content="Hi", done=True) + b"\n", None),
+    "lines": (piece("H") + piece("i") + LAST, "protocol"),
+    "an object that is cut": (_INDENTED[:-9], "protocol"),
+    "an object that is not done": (part(content="Hi"), "truncated"),
+    "an error": (line({"error": "gone"}), "provider"),
+    "words": (b"gone", "protocol"),
+    "an HTML page": (HTML_PAGE, "protocol"),
+    "nothing": (b"", "empty_response"),
+}
+
+
+@every_way
+@pytest.mark.parametrize(("body", "kind"), _WHOLE.values(), ids=_WHOLE.keys())
+def test_what_comes_where_a_whole_answer_was_asked(way: str, body: bytes, kind: str | None) -> None:
+    for reply in (Reply(body), Reply(byte_by_byte(body))):
+        chunks = read_lines(way, reply, settings={"stream": False})
+        if kind is None:
+            end_of(chunks)
+            assert text_of(chunks) == "Hi"
+        else:
+            assert error_of(chunks).kind == kind
 
 
 # Characters.

@@ -155,7 +155,8 @@ def test_every_provider_has_its_extra_and_its_line_for_developers() -> None:
         assert core["optional-dependencies"][folder.name] == [f"streamkit-{folder.name}"]
         assert f"-e ./providers/{folder.name}" in lines
     (everything,) = core["optional-dependencies"]["all"]
-    assert everything == f"streamkit-llm[{','.join(folder.name for folder in PROVIDERS)}]"
+    names = sorted(["cli", *(folder.name for folder in PROVIDERS)])
+    assert everything == f"streamkit-llm[{','.join(names)}]"
 
 
 def test_every_distribution_carries_the_same_version_licence_and_python() -> None:

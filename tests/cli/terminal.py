@@ -18,6 +18,8 @@ LIMIT_S = 30.0
 
 _SEQUENCE = re.compile(r"\033\[([0-9;?]*)([A-Za-z])|\033\][^\007\033]*(?:\007|\033\\)|\033[=>]")
 
+_PROMPT_BEGINS = "\033[?2004h"
+
 
 class Screen:
     """What a person sees, scrollback included.
@@ -115,6 +117,7 @@ class Program:
         os.close(theirs)
         self.shown = ""
         self._seen = 0
+        self._prompts = 0
 
     def __enter__(self) -> Self:
         return self
@@ -135,6 +138,15 @@ class Program:
                 return before
             if not self._read(until - time.monotonic()):
                 raise AssertionError(f"{text!r} was not shown, but:\n{plain[self._seen :]}")
+
+    def expect_prompt(self) -> None:
+        """Waits until the next message can be typed: the prompt has told the terminal of pastes."""
+        until = time.monotonic() + LIMIT_S
+        self._prompts += 1
+        while self.shown.count(_PROMPT_BEGINS) < self._prompts:
+            if not self._read(until - time.monotonic()):
+                raise AssertionError(f"No prompt came, but:\n{without_styles(self.shown)}")
+        self._seen = len(without_styles(self.shown))
 
     def send(self, text: str) -> None:
         """Types a text."""

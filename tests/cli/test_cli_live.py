@@ -1,6 +1,7 @@
 """Markdown on a terminal: the same whatever the cuts, nothing lost, nothing obeyed."""
 
 import io
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -81,7 +82,7 @@ def content(*pieces: str) -> list[StreamChunk]:
 @given(st.lists(st.integers(0, len(TEXT)), max_size=12))
 def test_an_answer_looks_the_same_however_it_is_cut(cuts: list[int]) -> None:
     edges = sorted({0, len(TEXT), *cuts})
-    pieces = [TEXT[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [TEXT[a:b] for a, b in pairwise(edges)]
     assert drawn(content(*pieces)) == drawn(content(TEXT), at_once=True)
 
 
@@ -136,7 +137,7 @@ def test_nothing_that_a_model_says_steers_the_terminal(hostile: str) -> None:
     for own in ("\033[2K", "\033[1A", "\r"):
         written = written.replace(own, "")
     assert not [
-        each for each in written if ord(each) < 32 and each != "\n" or 127 <= ord(each) < 160
+        each for each in written if (ord(each) < 32 and each != "\n") or 127 <= ord(each) < 160
     ]
     if "markup" in hostile:
         assert hostile in written

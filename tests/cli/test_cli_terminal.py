@@ -84,18 +84,18 @@ def test_a_conversation_remembers_what_was_said_and_a_stopped_answer_too(tmp_pat
         serving(*scripts) as server,
         talking(tmp_path, "-m", "openai/any", "-s", "Be brief.", server=server) as program,
     ):
-        program.expect("> ")
+        program.expect_prompt()
         program.send("2+2?\r")
         program.expect("Four.")
-        program.expect("> ")
+        program.expect_prompt()
         program.send("Go on\r")
         program.expect("Half a")
         program.send("\x03")
         program.expect("stopped")
-        program.expect("> ")
+        program.expect_prompt()
         program.send("End\r")
         program.expect("Bye.")
-        program.expect("> ")
+        program.expect_prompt()
         program.send("\x04")
         assert program.finish() == 0
         last = server.requests[-1]
@@ -119,7 +119,7 @@ def test_a_message_may_have_several_lines(typed: str, tmp_path: Path) -> None:
         serving(answer("Seen.")) as server,
         talking(tmp_path, "-m", "openai/any", server=server) as program,
     ):
-        program.expect("> ")
+        program.expect_prompt()
         program.send(typed)
         program.expect("Seen.")
         assert messages(server.requests[-1]) == [("user", "one\ntwo")]
@@ -139,7 +139,7 @@ def test_the_words_with_a_slash_do_what_they_say(tmp_path: Path) -> None:
             ("/etc/hosts is a file", "/etc/hosts is a file"),
             ("/clear", "begins anew"),
         ]:
-            program.expect("> ")
+            program.expect_prompt()
             program.send(f"{typed}\r")
             program.expect(told)
         program.send("/exit\r")
@@ -148,7 +148,7 @@ def test_the_words_with_a_slash_do_what_they_say(tmp_path: Path) -> None:
 
 def test_what_was_typed_is_kept_where_its_owner_alone_can_read_it(tmp_path: Path) -> None:
     with talking(tmp_path, "-m", "echo/echo") as program:
-        program.expect("> ")
+        program.expect_prompt()
         program.send("remember me\r")
         program.expect("token")
         program.send("\x04")
@@ -160,7 +160,7 @@ def test_what_was_typed_is_kept_where_its_owner_alone_can_read_it(tmp_path: Path
 
 def test_nothing_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
     with talking(tmp_path, "-m", "echo/echo", "--no-history") as program:
-        program.expect("> ")
+        program.expect_prompt()
         program.send("forget me\r")
         program.expect("token")
         program.send("\x04")
@@ -175,10 +175,10 @@ def test_a_failed_answer_is_told_and_the_conversation_goes_on(tmp_path: Path) ->
         serving(*scripts) as server,
         talking(tmp_path, "-m", "openai/any", server=server) as program,
     ):
-        program.expect("> ")
+        program.expect_prompt()
         program.send("first\r")
         program.expect("rate_limit: ")
-        program.expect("> ")
+        program.expect_prompt()
         program.send("second\r")
         program.expect("Now.")
         assert messages(server.requests[-1]) == [("user", "second")]
@@ -202,9 +202,11 @@ def test_without_the_extra_everything_works_plainly_and_its_name_is_told(tmp_pat
 def test_an_answer_is_shown_as_it_comes(tmp_path: Path) -> None:
     more = threading.Event()
     script: list[Action] = [head(), event("first"), Hold(more), event(" second"), *DONE]
-    with serving(script) as server:
-        with talking(tmp_path, "Hi", "-m", "openai/any", server=server) as program:
-            program.expect("first")
-            more.set()
-            program.expect("first second")
-            assert program.finish() == 0
+    with (
+        serving(script) as server,
+        talking(tmp_path, "Hi", "-m", "openai/any", server=server) as program,
+    ):
+        program.expect("first")
+        more.set()
+        program.expect("first second")
+        assert program.finish() == 0

@@ -1,5 +1,6 @@
 import json
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -101,6 +102,31 @@ def test_a_frame_of_8_mib_passes_and_one_of_17_does_not() -> None:
     assert drain(NDJSONFramer(), reads).frames == [Frame(body[:-1])]
     framer = NDJSONFramer()
     assert drain(framer, [b"x" * 65536] * 17 * 16).fault == "a frame exceeds 16777216 bytes"
+
+
+def test_a_body_is_the_same_at_every_two_cuts() -> None:
+    # A byte order mark, both line ends, empty lines, characters of several bytes, no last LF.
+    whole = '\ufeff\n{"a":"é\u2028"}\r\n \r\n{"b":\r1}\n\n{"c":"🌊"}'.encode()
+    expected = drain(NDJSONFramer(), [whole])
+    assert [frame.data for frame in expected.frames] == [
+        '{"a":"é\u2028"}'.encode(),
+        b'{"b":\r1}',
+        '{"c":"🌊"}'.encode(),
+    ]
+    places = range(len(whole) + 1)
+    for first, second in combinations(places, 2):
+        reads = [whole[:first], whole[first:second], whole[second:]]
+        assert drain(NDJSONFramer(), reads) == expected
+
+
+def test_a_body_that_ends_anywhere_gives_the_lines_that_are_whole() -> None:
+    lines = [b'{"a":1}', b'{"b":"\xc3\xa9"}', b'{"c":[2]}']
+    body = b"\r\n".join(lines) + b"\r\n"
+    for place in range(len(body) + 1):
+        outcome = drain_every_way(NDJSONFramer, body[:place])
+        begun = [each for each in lines if body.index(each) < place]
+        whole = [each for each in lines if body.index(each) + len(each) <= place]
+        assert outcome == Outcome([Frame(each) for each in whole], None, pending=begun != whole)
 
 
 json_lines = st.lists(
