@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import footprint
 from benchmarks.contests import Contest, Results, judge, measure, progress
-from benchmarks.environments import CORE, INSTALL, OPENAI, ROOT, ensure
+from benchmarks.environments import CORE, INSTALL, OLLAMA, OPENAI, ROOT, ensure
 from benchmarks.lines import FOOTPRINT_LINES, contests, subjects
 from benchmarks.rows import table
 from benchmarks.session import InvalidRun, Session
@@ -27,6 +27,7 @@ VERSIONS_OF = (
     "pydantic",
     "pydantic_core",
     "httpx-sse",
+    "ollama",
     "openai",
 )
 VERSIONS_PROGRAM = """
@@ -89,7 +90,7 @@ def _is_quick(name: str, lines: dict[str, Contest]) -> bool:
 
 
 def _document(argv: list[str], rounds: int, minutes: float, report: str) -> str:
-    versions = {line for environment in (CORE, OPENAI) for line in _versions(ensure(environment))}
+    versions = {line for each in (CORE, OLLAMA, OPENAI) for line in _versions(ensure(each))}
     return (
         "# Results\n\n"
         f"`python -m benchmarks {' '.join(argv)}`, {datetime.date.today():%Y-%m-%d}, "

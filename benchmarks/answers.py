@@ -91,7 +91,7 @@ def opening(dialect: str) -> list[bytes]:
 def content_frame(dialect: str, text: str, position: int) -> bytes:
     """Return the frame that says this text, the answer's `position`th."""
     if dialect == "ndjson":
-        return _ollama_frame(text, done=False)
+        return _ollama_frame(text, position, done=False)
     return _event(dialect, {"content": text}, position)
 
 
@@ -99,7 +99,7 @@ def ending(dialect: str, chunks: int) -> list[bytes]:
     """Return the frames after the last content: the reason, the usage, the end marker."""
     if dialect == "ndjson":
         counts = {"total_duration": 1, "prompt_eval_count": 8, "eval_count": chunks}
-        return [_ollama_frame("", done=True, done_reason="stop", **counts)]
+        return [_ollama_frame("", chunks, done=True, done_reason="stop", **counts)]
     usage = {"prompt_tokens": 8, "completion_tokens": chunks, "total_tokens": 8 + chunks}
     return [
         _event(dialect, {}, chunks, finish_reason="stop"),
@@ -157,12 +157,16 @@ def _event(
     return f"data: {text}\n\n".encode()
 
 
-def _ollama_frame(text: str, *, done: bool, **more: str | int) -> bytes:
+def _ollama_frame(text: str, position: int, *, done: bool, **more: str | int) -> bytes:
     line = {
         "model": "bench",
-        "created_at": "2026-01-01T00:00:00.000000Z",
+        # Every line tells its own time, to the nanosecond.
+        "created_at": f"2026-01-01T00:{position // 6_000 % 60:02}:07.{position * 7_919:09}Z",
         "message": {"role": "assistant", "content": text},
         "done": done,
         **more,
     }
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    written = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+    # Go's encoder, and so Ollama, never writes this one raw; a peer that reads by `str.splitlines`
+    # could not read it.
+    return written.replace("\u2028", "\\u2028").encode() + b"\n"

@@ -16,7 +16,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".bench"
+PROVIDERS = (ROOT / "providers/ollama", ROOT / "providers/openai")
 OPENAI_REQUIREMENT = "openai==3.57.0"
+OLLAMA_REQUIREMENT = "ollama==0.6.3"
 HTTPX_SSE_REQUIREMENT = "httpx-sse==0.4.3"
 INSTALL_TIMEOUT_SECONDS = 600
 # Proxies would stand between the subjects and the loopback server.
@@ -38,13 +40,17 @@ class Environment:
 
 
 def _dependencies() -> list[list[str]]:
-    files = (ROOT / "pyproject.toml", ROOT / "providers/openai/pyproject.toml")
+    files = [folder / "pyproject.toml" for folder in (ROOT, *PROVIDERS)]
     return [tomllib.loads(file.read_text())["project"]["dependencies"] for file in files]
 
 
 def _constraints() -> list[Path]:
     path = ROOT / "constraints.txt"
     return [path] if path.exists() else []
+
+
+def _editable(*folders: Path) -> tuple[str, ...]:
+    return tuple(part for folder in folders for part in ("-e", str(folder)))
 
 
 def _constrained() -> tuple[str, ...]:
@@ -54,9 +60,10 @@ def _constrained() -> tuple[str, ...]:
 # streamkit and the floors share one environment, so they run the very same httpx.
 CORE = Environment(
     "core",
-    ("-e", str(ROOT), "-e", str(ROOT / "providers/openai"), HTTPX_SSE_REQUIREMENT, *_constrained()),
+    (*_editable(ROOT, *PROVIDERS), HTTPX_SSE_REQUIREMENT, *_constrained()),
 )
 OPENAI = Environment("openai", (OPENAI_REQUIREMENT,))
+OLLAMA = Environment("ollama", (OLLAMA_REQUIREMENT,))
 # What a user gets who installs the core and nothing else.
 INSTALL = Environment("install", (str(ROOT), *_constrained()))
 

@@ -2,7 +2,7 @@
 
 from benchmarks.answers import Shape
 from benchmarks.contests import Contest
-from benchmarks.environments import CORE, OPENAI, ensure
+from benchmarks.environments import CORE, OLLAMA, OPENAI, ensure
 from benchmarks.rows import Target
 from benchmarks.session import Subject, Task
 
@@ -15,6 +15,7 @@ STREAMKIT = "streamkit"
 NDJSON_FLOOR_1 = "NDJSON floor 1"
 NDJSON_SPLIT_JSON = "NDJSON split + json"
 NDJSON_STREAMKIT = "streamkit NDJSON"
+OLLAMA_PYTHON = "ollama-python"
 
 # Subject: (the runner, its environment).
 SUBJECTS = {
@@ -25,7 +26,8 @@ SUBJECTS = {
     STREAMKIT: (f"{RUNNERS}.streamkit_public:Streamkit", CORE),
     NDJSON_FLOOR_1: (f"{RUNNERS}.floors:Discard", CORE),
     NDJSON_SPLIT_JSON: (f"{RUNNERS}.floors:SplitNDJSON", CORE),
-    NDJSON_STREAMKIT: (f"{RUNNERS}.streamkit_ndjson:StreamkitNDJSON", CORE),
+    NDJSON_STREAMKIT: (f"{RUNNERS}.streamkit_public:StreamkitNDJSON", CORE),
+    OLLAMA_PYTHON: (f"{RUNNERS}.ollama_python:OllamaPython", OLLAMA),
 }
 
 
@@ -61,7 +63,7 @@ def contests(chunks: int) -> dict[str, Contest]:
             NDJSON_STREAMKIT,
             NDJSON_FLOOR_1,
             Target(first=2.0, goal=1.4),
-            beside=(NDJSON_SPLIT_JSON,),
+            beside=(NDJSON_SPLIT_JSON, OLLAMA_PYTHON),
         ),
         "coalesced": Contest(
             "coalesced in 16 KiB HTTP chunks",

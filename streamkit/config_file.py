@@ -20,9 +20,10 @@ a folder must not be able to send your keys elsewhere.
 
 import difflib
 import os
+import re
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from types import UnionType
@@ -36,6 +37,7 @@ __all__ = [
     "Config",
     "cache_folder",
     "config_folder",
+    "is_variable",
     "load_config",
     "spec_from_table",
 ]
@@ -85,10 +87,22 @@ def _user_folder(
     if Path(set_by_user).is_absolute():
         return Path(set_by_user) / "streamkit"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / library / "streamkit"
+        return _home() / "Library" / library / "streamkit"
     if sys.platform == "win32":
-        return Path(environment.get(windows) or Path.home() / "AppData" / "Local") / "streamkit"
-    return Path.home() / hidden / "streamkit"
+        return Path(environment.get(windows) or _home() / "AppData" / "Local") / "streamkit"
+    return _home() / hidden / "streamkit"
+
+
+def _home() -> Path:
+    """The user's home; a path below which nothing can be, for one who has none.
+
+    Users of containers often have none. The working directory must not take its place.
+    """
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return Path(os.devnull)
+    return home if home.is_absolute() else Path(os.devnull)
 
 
 def load_config(environment: Mapping[str, str] | None = None) -> Config:
@@ -100,22 +114,42 @@ def load_config(environment: Mapping[str, str] | None = None) -> Config:
     """
     environment = os.environ if environment is None else environment
     named = environment.get(VARIABLE, "").strip()
-    path = Path(named).expanduser() if named else config_folder(environment) / "config.toml"
+    path = _named_path(named) if named else config_folder(environment) / "config.toml"
     try:
-        text = path.read_bytes().decode()
-    except FileNotFoundError:
+        # Windows' own editor puts a mark before the text.
+        text = path.read_bytes().decode("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
         if named:
             raise ConfigurationError(
                 f"The config file {path}, named by {VARIABLE}, does not exist."
             ) from None
         return Config()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The config file {path} cannot be read: {error}.") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"The config file {path} cannot be read: {error.strerror}. To go without it, let "
+            f"{VARIABLE} name an empty file."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"The config file {path} is no UTF-8: {error.reason} at byte {error.start}."
+        ) from None
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number that is too long
         raise ConfigurationError(f"The config file {path} is no valid TOML: {error}.") from None
     return _checked(path, tables)
+
+
+def _named_path(named: str) -> Path:
+    try:
+        path = Path(named).expanduser()
+    except RuntimeError:
+        path = Path(named)
+    if not path.is_absolute():
+        raise ConfigurationError(
+            f"{VARIABLE} must hold a whole path: {named} would mean another file in each folder."
+        )
+    return path
 
 
 def _checked(path: Path, tables: Mapping[str, Any]) -> Config:
@@ -131,8 +165,7 @@ def _checked(path: Path, tables: Mapping[str, Any]) -> Config:
         raise ConfigurationError(
             f"The config file {path}: write each provider as a table [providers.NAME]."
         )
-    is_text = isinstance(aliases, dict) and all(isinstance(a, str) for a in aliases.values())
-    if not is_text:
+    if not _is_texts(aliases) or not all(text.strip() for text in aliases.values()):
         raise ConfigurationError(
             f'The config file {path}: write aliases as name = "provider/model".'
         )
@@ -142,94 +175,158 @@ def _checked(path: Path, tables: Mapping[str, Any]) -> Config:
 def spec_from_table(name: str, table: Mapping[str, Any]) -> CompatSpec:
     """Reads a table with `kind = "openai-compatible"` as the row that it is.
 
-    What `CompatSpec` and `Quirks` have as fields may stand in it: lists for sequences and sets,
-    tables for mappings, `false` for what is `None`. `capabilities` is a table with `yes` and `no`,
-    each a list or a text of words; `model_capabilities` holds such tables by model.
+    What `CompatSpec` and `Quirks` have as fields may stand in it: lists for sequences and sets, or
+    a text of words; tables for mappings; `false` for what is `None`. `capabilities` is a table with
+    `yes` and `no`, each such a list; `model_capabilities` holds such tables by model.
 
     Raises:
         ConfigurationError: A word is unknown, of the wrong type, or missing.
     """
+    place = f"[providers.{name}]"
+    if table.get("kind") != COMPATIBLE:
+        raise ConfigurationError(
+            f'{place} has an unknown `kind`; the one that there is is "{COMPATIBLE}".'
+        )
     row: dict[str, Any] = {"name": name}
     quirks: dict[str, Any] = {}
     for word, value in table.items():
-        if word in _NOT_OF_THE_ROW:
-            continue
         if word in _ROW:
-            row[word] = _read(name, _ROW[word], value)
+            row[word] = _read(place, _ROW[word], value)
         elif word in _QUIRKS:
-            quirks[word] = _read(name, _QUIRKS[word], value)
-        else:
+            quirks[word] = _read(place, _QUIRKS[word], value)
+        elif word not in _NOT_OF_THE_ROW:
             known = [*_ROW, *_QUIRKS, *_NOT_OF_THE_ROW]
             raise ConfigurationError(
-                f"[providers.{name}] has `{word}`, which means nothing here.{_meant(word, known)}"
+                f"{place} has `{word}`, which means nothing here.{_meant(word, known)}"
             )
     if not row.get("base_url"):
-        raise ConfigurationError(
-            f"[providers.{name}] needs `base_url`, such as https://api.example.com/v1."
-        )
+        raise ConfigurationError(f"{place} needs `base_url`, such as https://api.example.com/v1.")
     return CompatSpec(**row, quirks=Quirks(**quirks))
+
+
+def is_variable(name: object) -> bool:
+    """Whether it can be the name of an environment variable: a key that was put there cannot."""
+    return isinstance(name, str) and re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name) is not None
 
 
 # Settings that stand in the same table: they are the user's, not the server's.
 _NOT_OF_THE_ROW: Final = ("kind", "api_key")
-_ROW: Final = {
-    each.name: each for each in fields(CompatSpec) if each.name not in ("name", "quirks")
-}
+# The table's name is the row's, and a table is no package that could be installed or outdated.
+_NOT_OF_A_TABLE: Final = ("name", "quirks", "api_version", "distribution")
+_ROW: Final = {each.name: each for each in fields(CompatSpec) if each.name not in _NOT_OF_A_TABLE}
 _QUIRKS: Final = {each.name: each for each in fields(Quirks)}
 
 
-def _read(provider: str, of: Field[Any], value: Any) -> Any:
+def _read(place: str, of: Field[Any], value: Any) -> Any:
     """A value of the table, as the type that the field has."""
     kinds = get_args(of.type) if isinstance(of.type, UnionType) else (of.type,)
     if value is False and type(None) in kinds and bool not in kinds:
         return None
-    for kind in kinds:
-        origin = get_origin(kind) or kind
-        try:
-            if origin is Capabilities:
-                return _capabilities(value)
-            if of.name == "model_capabilities":
-                return {model: _capabilities(each) for model, each in value.items()}
-            if origin in (tuple, frozenset):
-                return origin(_words(value))
-            if origin is Mapping and _is_texts(value):
-                return dict(value)
-        except (AttributeError, TypeError) as error:
-            raise ConfigurationError(
-                f"[providers.{provider}]: `{of.name}` cannot be read: {error}."
-            ) from None
-        if isinstance(origin, type) and type(value) is origin:
-            return value
-    expected = _SHOWN.get(get_origin(kinds[0]) or kinds[0], "text")
-    raise ConfigurationError(
-        f"[providers.{provider}]: `{of.name}` must be {expected}, not {type(value).__name__}."
-    )
+    kind = kinds[0]
+    read = _READERS_BY_NAME.get(of.name) or _READERS[get_origin(kind) or kind]
+    try:
+        made = read(value)
+        for choices in filter(None, map(get_args, get_args(kind))):
+            if not made:
+                raise TypeError("must not be empty")
+            _check_choices(made, choices)
+    except TypeError as error:
+        raise ConfigurationError(f"{place}: `{of.name}` {error}.") from None
+    return made
 
 
-_SHOWN: Final[dict[Any, str]] = {
-    bool: "true or false",
-    int: "a whole number",
-    Mapping: "a table of texts",
-}
+# The readers raise TypeError with the end of a sentence. It never shows a value.
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"must be text, not {_shown(value)}")
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"must be true or false, not {_shown(value)}")
+    return value
+
+
+def _variable(value: Any) -> str:
+    if not is_variable(value):
+        raise TypeError("must be the name of an environment variable, not a key or a path")
+    return _text(value)
+
+
+def _words(value: Any) -> list[str]:
+    words = value.split() if isinstance(value, str) else value
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise TypeError(f"must be a list of texts, not {_shown(value)}")
+    return words
+
+
+def _texts(value: Any) -> dict[str, str]:
+    if not _is_texts(value):
+        raise TypeError(f"must be a table of texts, not {_shown(value)}")
+    return dict(value)
 
 
 def _capabilities(value: Any) -> Capabilities:
     if not isinstance(value, dict) or set(value) - {"yes", "no"}:
-        raise TypeError('write it as {yes = "tools usage", no = "images"}')
-    return Capabilities.of(**{answer: " ".join(_words(words)) for answer, words in value.items()})
+        raise TypeError('must be a table such as {yes = ["tools", "usage"], no = ["images"]}')
+    answers = {answer: _words(words) for answer, words in value.items()}
+    for words in answers.values():
+        _check_choices(words, [each.name for each in fields(Capabilities)])
+    return Capabilities.of(**{answer: " ".join(words) for answer, words in answers.items()})
 
 
-def _words(value: Any) -> list[str]:
-    given = value.split() if isinstance(value, str) else value
-    if not isinstance(given, list) or not all(isinstance(word, str) for word in given):
-        raise TypeError("write a list of texts")
-    return given
+def _capabilities_by_model(value: Any) -> dict[str, Capabilities]:
+    if not isinstance(value, dict):
+        raise TypeError(f"must be a table of tables, one for each model, not {_shown(value)}")
+    return {model: _capabilities(each) for model, each in value.items()}
+
+
+_READERS: Final[Mapping[Any, Callable[[Any], Any]]] = {
+    str: _text,
+    bool: _truth,
+    tuple: lambda value: tuple(_words(value)),
+    frozenset: lambda value: frozenset(_words(value)),
+    Mapping: _texts,
+    Capabilities: _capabilities,
+}
+_READERS_BY_NAME: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "base_url_env": _variable,
+    "key_env": _variable,
+    "model_capabilities": _capabilities_by_model,
+}
+
+
+def _check_choices(words: Iterable[str], choices: Iterable[str]) -> None:
+    """Refuses a word that is none of these."""
+    known = list(choices)
+    for word in words:
+        if word not in known:
+            near = difflib.get_close_matches(word, known, n=1)
+            meant = f" (perhaps `{near[0]}` is meant)" if near else ""
+            raise TypeError(f"cannot hold `{word}`{meant}, only {', '.join(known)}")
+
+
+def _shown(value: Any) -> str:
+    return _TOML_WORDS.get(type(value), "a date or a time")
+
+
+_TOML_WORDS: Final[Mapping[type, str]] = {
+    bool: "true or false",
+    dict: "a table",
+    float: "a number",
+    int: "a number",
+    list: "a list",
+    str: "text",
+}
 
 
 def _is_texts(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
 
 
-def _meant(word: str, known: Any) -> str:
+def _meant(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, list(known), n=1)
     return f" Did you mean `{near[0]}`?" if near else ""

@@ -11,6 +11,7 @@ The rules kept here:
 3. A deadline belongs to each wait: first content, idle, total, and short graces at the end.
 4. The connection is let go of before an error is delivered, and after a terminator once the rest
    of the body was read, so that it can be used again.
+5. What a request leaves out is told when it was opened or has failed, before whatever follows.
 """
 
 import math
@@ -24,7 +25,7 @@ from streamkit.chunks import StreamChunk
 from streamkit.clock import Clock
 from streamkit.errors import ProviderError, StreamkitError
 from streamkit.outgoing import outgoing_request, redirect_target
-from streamkit.provider import AnyProvider, HTTPCall, HTTPProvider, Provider
+from streamkit.provider import AnyProvider, HTTPCall, HTTPProvider, NoticeDelta, Provider
 from streamkit.redaction import Redactor
 from streamkit.request import ChatRequest
 from streamkit.settings import Timeouts
@@ -141,6 +142,11 @@ class StreamFlow:
         self.deadline = math.inf
         self.stop_requested = False
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether any chunk was asked for."""
+        return self._assembler.next_index > 0
+
     def progress(self) -> tuple[int, int]:
         """Milliseconds since the first chunk was asked for, and how many were made."""
         return self._elapsed(self.clock.monotonic()), self._assembler.next_index
@@ -195,13 +201,19 @@ class StreamFlow:
         attempt = HTTPAttempt(provider, call.framing, self._assembler, self.clock.wall())
         attempt.opened(head.status, head.headers)
         if self._held:
+            told_at = self.clock.monotonic()
             yield self._with_held([])
+            # The time that the consumer took is not the service's.
+            away = self.clock.monotonic() - told_at
+            self.deadline = min(self.deadline + away, self._total_deadline)
         return attempt
 
     def _call(self, provider: HTTPProvider, request: ChatRequest) -> HTTPCall:
         call = provider.request(request)
         if not isinstance(call, HTTPCall):
             raise TypeError(f"request() gave {type(call).__name__}")
+        if not all(isinstance(each, NoticeDelta) for each in call.notices):
+            raise TypeError("request() gave notices that are no NoticeDelta")
         return call
 
     def _in_words(self, error: Exception) -> ProviderError:

@@ -6,23 +6,31 @@ from typing import Any, ClassVar, Final, TypedDict, Unpack
 from streamkit.assembly.assembler import Assembler
 from streamkit.assembly.response import Response
 from streamkit.clock import SYSTEM_CLOCK, Clock, new_id
-from streamkit.errors import ConfigurationError, StreamkitError
-from streamkit.flow import Policy, StreamFlow
+from streamkit.errors import ConfigurationError, ProviderError, StreamkitError
+from streamkit.flow import StreamFlow
 from streamkit.messages import ImagePart, MessageInput, Tool
 from streamkit.plugin import Capabilities, ProviderSpec
 from streamkit.provider import AnyProvider, HTTPProvider, StreamProvider
 from streamkit.redaction import Redactor
-from streamkit.registry.discovery import default_registry
+from streamkit.registry.discovery import CONFIG_FILE, Registry, default_registry
 from streamkit.registry.hooks import Hooks
 from streamkit.request import ChatRequest, OutputSchema, ToolChoice, build_request
 from streamkit.settings import KeySource, Timeouts, resolve_settings
 from streamkit.stream import ChunkStream
-from streamkit.telemetry import StreamSummary
 from streamkit.transport.base import Transport
 from streamkit.transport.clients import Network
 from streamkit.transport.http import HTTPTransport
 
-__all__ = ["Model", "ProviderModel", "RequestSettings", "get_model", "make_provider", "secrets_of"]
+__all__ = [
+    "Model",
+    "ProviderModel",
+    "RequestSettings",
+    "check_type",
+    "get_model",
+    "make_provider",
+    "make_transport",
+    "secrets_of",
+]
 
 
 class RequestSettings(TypedDict, total=False):
@@ -89,10 +97,11 @@ class Model:
         make_id: Callable[[str], str] = new_id,
         hooks: Hooks | None = None,
     ) -> None:
-        if not str(name).strip():
+        check_type("name", name, str)
+        if not name or not name.strip():
             raise ConfigurationError("The model's name is empty.")
-        _check_type("timeouts", timeouts, Timeouts)
-        _check_type("defaults", defaults, Mapping)
+        check_type("timeouts", timeouts, Timeouts)
+        check_type("defaults", defaults, Mapping)
         is_own = clock is not None and clock is not SYSTEM_CLOCK
         if is_own and isinstance(transport, HTTPTransport):
             raise ConfigurationError(
@@ -108,6 +117,9 @@ class Model:
         self._clock: Clock = clock or getattr(transport, "clock", None) or SYSTEM_CLOCK
         self._make_id = make_id
         self._hooks = hooks
+        self._has_policies = hooks is not None and hooks.has("streamkit_request")
+        is_told = hooks is not None and hooks.has("streamkit_stream_finished")
+        self._tell = hooks.finished if hooks is not None and is_told else None
         self._known_secrets = secrets_of(provider)
         self._refused = [each for each in _NEEDS if self.capabilities.is_refused(each)]
 
@@ -211,7 +223,7 @@ class Model:
             redactor=redactor,
             timeouts=self._timeouts,
             clock=self._clock,
-            policy=self._policy(),
+            policy=self._policed if self._has_policies else None,
         )
         return ChunkStream(
             stream_id=stream_id,
@@ -220,19 +232,31 @@ class Model:
             flow=flow,
             transport=self._transport,
             timeouts=self._timeouts,
-            on_finished=self._teller(),
+            on_finished=self._tell,
         )
 
-    def _teller(self) -> Callable[[StreamSummary], None] | None:
-        hooks = self._hooks
-        is_wanted = hooks is not None and hooks.has("streamkit_stream_finished")
-        return hooks.finished if hooks is not None and is_wanted else None
+    def _policed(self, request: ChatRequest) -> ChatRequest:
+        """The request as the plug-ins' policies leave it, checked as the caller's own was.
 
-    def _policy(self) -> Policy | None:
-        hooks, spec = self._hooks, self._provider.spec
-        if hooks is None or not hooks.has("streamkit_request"):
-            return None
-        return lambda request: hooks.policed(request, spec)
+        Raises:
+            ProviderError: A policy refused it, is broken, or made something impossible of it
+                (`plugin`). Another model is impossible: the stream has said which one answers.
+        """
+        assert self._hooks is not None
+        given = self._hooks.policed(request, self._provider.spec)
+        if given is request:
+            return request
+        fields = dict(given)
+        name, messages = fields.pop("model", None), fields.pop("messages", ())
+        try:
+            if name != request.model:
+                raise ConfigurationError(f"it is for {name!r} instead of {request.model!r}.")
+            checked = build_request(name, messages, **fields)
+            self._refuse_impossible(checked)
+        except ConfigurationError as error:
+            message = f"The plug-ins' policies made an impossible request: {error}"
+            raise ProviderError("plugin", message) from error
+        return checked
 
     def _secrets(self) -> list[str]:
         return [*self._known_secrets, *self._provider.secrets()]
@@ -358,14 +382,13 @@ def make_provider(
         ConfigurationError: A setting is missing or malformed, or the plug-in is broken.
     """
     registry = default_registry()
-    config = registry.config()
     settings = resolve_settings(
         spec,
         api_key=api_key,
         base_url=base_url,
         options=options,
-        table=config.providers.get(spec.name),
-        table_place=config.place(spec.name),
+        table=_table(registry, spec.name),
+        table_place=registry.config().place(spec.name),
         ask_secret=registry.hooks.secret,
     )
     factory = load()
@@ -380,6 +403,24 @@ def make_provider(
     return provider
 
 
+def make_transport(http_client: Any = None, network: Network | None = None) -> HTTPTransport:
+    """Makes the way to a service.
+
+    Raises:
+        ConfigurationError: The client or the network is none, or both are given.
+    """
+    if http_client is not None and network is not None:
+        raise ConfigurationError("Give either http_client or network: a client has its own.")
+    check_type("network", network, Network)
+    return HTTPTransport(http_client, network)
+
+
+class _Parts(TypedDict):
+    provider: AnyProvider
+    transport: Transport
+    hooks: Hooks
+
+
 def _parts(
     spec: ProviderSpec,
     load: Callable[[], Any],
@@ -387,21 +428,34 @@ def _parts(
     http_client: Any,
     network: Network | None,
     **given: Any,
-) -> dict[str, Any]:
+) -> _Parts:
     """What a model is made of: a provider with its settings, and the way to its service."""
-    if http_client is not None and network is not None:
-        raise ConfigurationError("Give either http_client or network: a client has its own.")
-    _check_type("network", network, Network)
-    provider = make_provider(spec, load, **given)
-    is_http = isinstance(provider, HTTPProvider)
     return {
-        "provider": provider,
-        "transport": HTTPTransport(http_client, network) if is_http else None,
+        "transport": make_transport(http_client, network),
+        "provider": make_provider(spec, load, **given),
         "hooks": default_registry().hooks,
     }
 
 
-def _check_type(name: str, value: object, expected: type) -> None:
+def _table(registry: Registry, name: str) -> Mapping[str, Any] | None:
+    """The provider's table in the config file.
+
+    One that describes a server of its own is no plug-in's, though it may claim the plug-in's name:
+    its key is for its own address.
+    """
+    table = registry.config().providers.get(name)
+    if table is None or "kind" not in table:
+        return table
+    record = registry.record(name)
+    return table if record is not None and record.group == CONFIG_FILE else None
+
+
+def check_type(name: str, value: object, expected: type) -> None:
+    """Refuses an argument of another type; `None` is none.
+
+    Raises:
+        ConfigurationError: It is of another type.
+    """
     if value is not None and not isinstance(value, expected):
         given = type(value).__name__
         raise ConfigurationError(f"`{name}` must be {expected.__name__}, not {given}.")

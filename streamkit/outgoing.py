@@ -21,6 +21,9 @@ def outgoing_request(provider: HTTPProvider, call: HTTPCall, redactor: Redactor)
     Raises:
         ProviderError: Its body cannot be written, or its address holds a second secret.
     """
+    # First of all: what goes wrong below may quote them.
+    redactor.learn(secret_headers(call.headers))
+    redactor.learn(provider.secrets())
     headers = {
         "accept": "text/event-stream" if call.framing == "sse" else "application/json",
         # A proxy that compresses a stream holds it back to do so.
@@ -35,8 +38,6 @@ def outgoing_request(provider: HTTPProvider, call: HTTPCall, redactor: Redactor)
     url = f"{provider.base_url}/{call.path.lstrip('/')}"
     if "@" in url:
         url = _without_userinfo(url, headers, redactor)
-    redactor.learn(secret_headers(call.headers))
-    redactor.learn(provider.secrets())
     return OutgoingRequest(method=call.method, url=url, headers=headers, body=body)
 
 

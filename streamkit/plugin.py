@@ -167,7 +167,8 @@ class Quirks:
     error_kinds: Mapping[str, str] = field(default_factory=dict)
     close_connection: bool = False
     key_header: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    # Whoever writes a row may put a key into a header.
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

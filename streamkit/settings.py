@@ -1,7 +1,8 @@
 """Where a setting comes from: the first of five places that gives it.
 
 They are the argument, the environment, the config file, a plug-in that keeps secrets, and the
-provider's default. A key from the config file goes to the address of its own table alone.
+provider's default. A secret from a table of the config file goes to that table's own address, or to
+the provider's default.
 
 An empty environment variable is unset. A key is checked once, where it enters, and never shown:
 not in a message, not in a repr.
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from streamkit.config_file import is_variable
 from streamkit.errors import ConfigurationError
 from streamkit.plugin import EnvVar, ProviderSpec
 
@@ -61,7 +63,7 @@ class ProviderSettings:
             options may be secret: neither is in the repr.
         api_key: The key, or what gives it for each request.
         options: The provider's own settings, by name.
-        sources: Where each setting came from, such as `environment OPENAI_API_KEY`.
+        sources: Where each setting came from, such as `the environment variable OPENAI_API_KEY`.
     """
 
     provider: str
@@ -178,6 +180,7 @@ def resolve_settings(
             from the config file would go to an address from elsewhere.
     """
     environment = os.environ if environment is None else environment
+    table = table or {}
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
 
@@ -189,20 +192,24 @@ def resolve_settings(
         take(name, value, ARGUMENT)
     for variable in spec.env:
         take(variable.setting, *_of_variable(spec, variable, environment, values))
-    for name, value, source in _of_table(spec, table or {}, table_place, environment):
+    taken = set(values)
+    for name, value, source in _of_table(table, table_place, environment):
         take(name, value, source)
+    of_table = set(values) - taken
     secrets = [each.setting for each in spec.env if each.secret]
     for name in dict.fromkeys(["api_key", *secrets] if spec.needs_key else secrets):
         if name not in values and ask_secret is not None:
             take(name, *(ask_secret(spec.name, name) or (None, "")))
     take("base_url", spec.base_url, DEFAULT)
-    _keep_apart(spec, sources, table_place)
-    key = _key(spec, values.pop("api_key", None), sources)
+    _keep_apart(spec, of_table, sources, table_place)
+    key = _key(spec, values.pop("api_key", None), sources, table)
     url = values.pop("base_url")
     if not isinstance(url, str):
-        raise ConfigurationError(f"The base URL for `{spec.name}` must be text.")
-    _refuse_unknown(spec, values)
-    if url or sources["base_url"] == ARGUMENT:
+        raise ConfigurationError(
+            f"The base URL for `{spec.name}` from {sources['base_url']} must be text."
+        )
+    _refuse_unknown(spec, values, sources)
+    if url or sources["base_url"] != DEFAULT:
         url = checked_base_url(url, spec.name, sources["base_url"])
     return ProviderSettings(
         provider=spec.name, base_url=url, api_key=key, options=values, sources=sources
@@ -223,51 +230,67 @@ def _of_variable(
         return text, source
     try:
         return variable.parse(text), source
-    except ValueError as error:
+    except Exception as error:
+        # A plug-in that fails in another way is told by its type, and a secret is never quoted.
+        is_told = isinstance(error, ValueError) and not variable.secret
+        said = str(error) if is_told else type(error).__name__
         raise ConfigurationError(
-            f"The variable {variable.name} for `{spec.name}` cannot be read: {error}"
+            f"The variable {variable.name} for `{spec.name}` cannot be read: {said}"
         ) from None
 
 
 def _of_table(
-    spec: ProviderSpec, table: Mapping[str, Any], place: str, environment: Mapping[str, str]
+    table: Mapping[str, Any], place: str, environment: Mapping[str, str]
 ) -> Iterator[tuple[str, Any, str]]:
     """The settings that a table of the config file gives.
 
     A table that describes a server of its own is the provider's description; of its words, the key
-    alone is a setting.
+    and the address alone are settings.
     """
     variable = table.get("key_env")
-    if variable is not None and not isinstance(variable, str):
-        raise ConfigurationError(f"`key_env` in {place} must be the name of a variable.")
-    if "kind" in table:
-        yield "api_key", table.get("api_key"), place
-        return
-    if variable and environment.get(variable, "").strip():
-        yield "api_key", environment[variable], f"the environment variable {variable}"
+    if variable:
+        if not is_variable(variable):
+            raise ConfigurationError(
+                f"`key_env` in {place} must be the name of an environment variable."
+            )
+        if environment.get(variable, "").strip():
+            yield "api_key", environment[variable], f"the environment variable {variable}"
     for name, value in table.items():
-        if name != "key_env":
+        if name in {"api_key", "base_url"} or ("kind" not in table and name != "key_env"):
             yield name, value, place
 
 
-def _keep_apart(spec: ProviderSpec, sources: Mapping[str, str], place: str) -> None:
-    """Refuses to send a key of the config file to an address that its table does not give."""
-    if sources.get("api_key") == place and sources["base_url"] not in {place, DEFAULT}:
+def _keep_apart(
+    spec: ProviderSpec, of_table: set[str], sources: Mapping[str, str], place: str
+) -> None:
+    """Refuses to send a secret of the config file to an address that its table does not give.
+
+    A variable that the table names as its key's is the table's as well.
+    """
+    if "base_url" in of_table or sources["base_url"] == DEFAULT:
+        return
+    secrets = {"api_key", *(each.setting for each in spec.env if each.secret)}
+    for name in sorted(secrets & of_table):
         raise ConfigurationError(
-            f"The key for `{spec.name}` is in {place}, and the base URL comes from "
-            f"{sources['base_url']}: the key is not sent there. Put both into the table, or give "
-            "the key where the address is given."
+            f"`{name}` for `{spec.name}` comes from {place}, and the base URL from "
+            f"{sources['base_url']}: the secret is not sent there. Put both into the table, or "
+            f"give {name} where the address is given."
         )
 
 
 def _key(
-    spec: ProviderSpec, given: "KeySource | str | None", sources: Mapping[str, str]
+    spec: ProviderSpec,
+    given: "KeySource | str | None",
+    sources: Mapping[str, str],
+    table: Mapping[str, Any],
 ) -> KeySource | None:
     if given is None:
         if not spec.needs_key:
             return None
-        variables = " or ".join(each.name for each in spec.env if each.setting == "api_key")
-        hint = f" or set {variables}" if variables else ""
+        variables = [each.name for each in spec.env if each.setting == "api_key"]
+        if table.get("key_env"):
+            variables.insert(0, table["key_env"])
+        hint = f" or set {' or '.join(dict.fromkeys(variables))}" if variables else ""
         raise ConfigurationError(
             f"`{spec.name}` needs an API key. Pass api_key=…{hint} (an empty variable is unset)."
         )
@@ -276,11 +299,15 @@ def _key(
     return checked_key(given, spec.name, sources["api_key"])
 
 
-def _refuse_unknown(spec: ProviderSpec, values: Mapping[str, Any]) -> None:
+def _refuse_unknown(
+    spec: ProviderSpec, values: Mapping[str, Any], sources: Mapping[str, str]
+) -> None:
     known = {*spec.options, *(variable.setting for variable in spec.env)}
     unknown = sorted(set(values) - known)
     if unknown:
         allowed = ", ".join(sorted(known | {"api_key", "base_url"}))
+        is_given = sources[unknown[0]] == ARGUMENT
         raise ConfigurationError(
-            f"`{spec.name}` has no setting {', '.join(map(repr, unknown))}. It takes: {allowed}."
+            f"`{spec.name}` has no setting {', '.join(map(repr, unknown))}"
+            f"{'' if is_given else f' ({sources[unknown[0]]})'}. It takes: {allowed}."
         )

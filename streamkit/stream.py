@@ -9,7 +9,7 @@ No cancel scope and no task group is held while a chunk is with the consumer.
 import warnings
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypeVar
 
 from streamkit.assembly.response import Response, ResponseBuilder
 from streamkit.chunks import ContentChunk, EndChunk, ErrorChunk, StreamChunk
@@ -18,7 +18,7 @@ from streamkit.flow import DRAIN_S, READ, Open, OpenDeltas, Prepare, Release, St
 from streamkit.provider import AnyProvider, HTTPProvider, StreamProvider, StreamScope
 from streamkit.request import ChatRequest
 from streamkit.settings import Timeouts
-from streamkit.telemetry import StreamSummary, log_bad_close, log_failure, summary_of
+from streamkit.telemetry import StreamSummary, log_bad_close, log_failure, summary_of, tell_apart
 from streamkit.transport.base import Exchange, Head, Opening, SyncExchange, Transport
 from streamkit.transport.deltas import DeltaExchange, SyncDeltaExchange
 from streamkit.transport.host import BlockingCall
@@ -29,6 +29,7 @@ __all__ = ["ChunkStream", "TextView"]
 _FOLD_AT: Final = 16
 
 _Use = Literal["async", "sync"]
+_OpeningT = TypeVar("_OpeningT", Opening, BlockingCall)
 
 
 class ChunkStream:
@@ -43,7 +44,7 @@ class ChunkStream:
 
     Attributes:
         stream_id: The id that all chunks carry.
-        request: What was asked.
+        request: What was asked, before any plug-in's policy.
     """
 
     def __init__(
@@ -208,35 +209,24 @@ class ChunkStream:
         raise StopAsyncIteration
 
     async def _perform(self, step: Any) -> Head | None:
-        match step:
-            case Open(request):
-                self._transport.check(is_async=True)
-                self._opening = opening = self._transport.opening()
-                if self._flow.stop_requested or self._is_closed:
-                    opening.interrupt()
-                try:
-                    self._exchange = await opening.open(
-                        request, self._flow.deadline, self._timeouts
-                    )
-                finally:
-                    self._opening = None
-                return self._exchange.head
-            case OpenDeltas(asked):
-                assert isinstance(self._provider, StreamProvider)
-                deltas = self._provider.open(asked, self._scope())
-                self._exchange = DeltaExchange(deltas, self._flow.clock)
-            case Release(drain_s):
-                await self._let_go(drain_s)
-            case Prepare(prepared):
-                self._opening = call = BlockingCall(
-                    lambda: self._provider.prepare(prepared), self._flow.clock
-                )
-                if self._flow.stop_requested or self._is_closed:
-                    call.interrupt()
-                try:
-                    await call.run(self._flow.deadline)
-                finally:
-                    self._opening = None
+        deadline = self._flow.deadline
+        try:
+            match step:
+                case Open(request):
+                    self._transport.check(is_async=True)
+                    opening = self._reachable(self._transport.opening())
+                    self._exchange = await opening.open(request, deadline, self._timeouts)
+                    return self._exchange.head
+                case OpenDeltas(request):
+                    assert isinstance(self._provider, StreamProvider)
+                    deltas = self._provider.open(request, self._scope())
+                    self._exchange = DeltaExchange(deltas, self._flow.clock)
+                case Release(drain_s):
+                    await self._let_go(drain_s)
+                case Prepare(request):
+                    await self._reachable(self._preparation(request)).run(deadline)
+        finally:
+            self._opening = None
         return None
 
     async def _let_go(self, drain_s: float = 0.0) -> None:
@@ -328,31 +318,24 @@ class ChunkStream:
         raise StopIteration
 
     def _perform_sync(self, step: Step | list[StreamChunk]) -> Head | None:
-        match step:
-            case Open(request):
-                self._transport.check(is_async=False)
-                self._opening = opening = self._transport.opening()
-                if self._flow.stop_requested or self._is_closed:
-                    opening.interrupt()
-                try:
-                    self._exchange = opening.open_sync(request, self._flow.deadline, self._timeouts)
-                finally:
-                    self._opening = None
-                return self._exchange.head
-            case OpenDeltas(asked):
-                assert isinstance(self._provider, StreamProvider)
-                deltas = self._provider.open_sync(asked, self._scope())
-                self._exchange = SyncDeltaExchange(deltas, self._flow.clock)
-            case Release(drain_s):
-                self._let_go_sync(drain_s)
-            case Prepare(prepared):
-                self._opening = call = BlockingCall(
-                    lambda: self._provider.prepare(prepared), self._flow.clock
-                )
-                try:
-                    call.run_sync(self._flow.deadline)
-                finally:
-                    self._opening = None
+        deadline = self._flow.deadline
+        try:
+            match step:
+                case Open(request):
+                    self._transport.check(is_async=False)
+                    opening = self._reachable(self._transport.opening())
+                    self._exchange = opening.open_sync(request, deadline, self._timeouts)
+                    return self._exchange.head
+                case OpenDeltas(request):
+                    assert isinstance(self._provider, StreamProvider)
+                    deltas = self._provider.open_sync(request, self._scope())
+                    self._exchange = SyncDeltaExchange(deltas, self._flow.clock)
+                case Release(drain_s):
+                    self._let_go_sync(drain_s)
+                case Prepare(request):
+                    self._reachable(self._preparation(request)).run_sync(deadline)
+        finally:
+            self._opening = None
         return None
 
     def _let_go_sync(self, drain_s: float = 0.0) -> None:
@@ -381,6 +364,16 @@ class ChunkStream:
 
     def _scope(self) -> StreamScope:
         return StreamScope(stream_id=self.stream_id, timeouts=self._timeouts)
+
+    def _preparation(self, request: ChatRequest) -> BlockingCall:
+        return BlockingCall(lambda: self._provider.prepare(request), self._flow.clock)
+
+    def _reachable(self, opening: _OpeningT) -> _OpeningT:
+        """Lets `stop()` and closing reach what is being opened, also where they came first."""
+        self._opening = opening
+        if self._flow.stop_requested or self._is_closed:
+            opening.interrupt()
+        return opening
 
     def _begin_reading(self) -> None:
         if self._is_reading:
@@ -412,13 +405,17 @@ class ChunkStream:
         first: StreamChunk = batch[0]
         return first
 
-    def _finish(self) -> None:
+    def _finish(self, *, is_dropped: bool = False) -> None:
         """Tells how the stream went, once; one that nobody has read is not told of."""
-        tell, self._on_finished = self._on_finished, None
-        if tell is None or self._use is None:
+        tell = vars(self).pop("_on_finished", None)  # in one step: two threads may come here
+        if tell is None or not self._flow.has_begun:
             return
         whose = (self.stream_id, self._provider.name, self.request)
-        tell(summary_of(*whose, self._terminal, *self._flow.progress()))
+        summary = summary_of(*whose, self._terminal, *self._flow.progress())
+        if is_dropped:
+            tell_apart(tell, summary)
+        else:
+            tell(summary)
 
     def _remember(self, until: int) -> None:
         """Notes the chunks of the batch before `until` as delivered."""
@@ -449,15 +446,16 @@ class ChunkStream:
     def _abandon(self) -> None:
         exchange, self._exchange = self._exchange, None
         self._is_closed = True
-        self._finish()
         if exchange is not None:
             exchange.abandon()
+        self._finish(is_dropped=True)
 
     def __del__(self) -> None:
-        if getattr(self, "_exchange", None) is None:
-            return
+        if not hasattr(self, "_exchange"):
+            return  # it was never made
+        is_open = self._exchange is not None
         self._abandon()  # first: a warning may be turned into an exception
-        if self._terminal is None:
+        if is_open and self._terminal is None:
             warnings.warn(
                 f"{self!r} was dropped before its end. Read it to the end, or use it in a `with`.",
                 ResourceWarning,

@@ -1,13 +1,18 @@
 """What streamkit tells of its streams: facts, never contents and never keys."""
 
 import logging
+import sys
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from streamkit.chunks import Attempt, EndChunk, ErrorChunk, Usage
 from streamkit.request import ChatRequest
 
 _LOG: Final = logging.getLogger("streamkit")
+
+Outcome: TypeAlias = Literal["complete", "stopped", "failed", "abandoned"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +25,7 @@ class StreamSummary:
         model: The model that was asked.
         outcome: `complete`, `stopped` by its caller, `failed`, or `abandoned`: closed, cancelled or
             dropped before its end.
-        duration_ms: Milliseconds from the first chunk asked for to the last one.
+        duration_ms: Milliseconds from the first chunk asked for to the stream's end.
         chunks: How many chunks were made for it, also those that nobody asked for.
         attempts: The requests that were made for it; those of an abandoned stream are not told.
         ttfc_ms: Milliseconds from its first request to its first content.
@@ -34,7 +39,7 @@ class StreamSummary:
     stream_id: str
     provider: str
     model: str
-    outcome: str
+    outcome: Outcome
     duration_ms: int
     chunks: int
     attempts: tuple[Attempt, ...] = ()
@@ -74,6 +79,18 @@ def summary_of(
         conversation_id=request.conversation_id,
         **facts,
     )
+
+
+def tell_apart(tell: Callable[[StreamSummary], None], summary: StreamSummary) -> None:
+    """Tells of a stream that was dropped, from a thread of its own.
+
+    A finaliser runs wherever the garbage collector does, perhaps while its thread holds the very
+    lock that a plug-in's hook will ask for. Where the interpreter ends nobody is told any more: no
+    thread starts then.
+    """
+    if not sys.is_finalizing():
+        name = "streamkit-finished"
+        threading.Thread(target=tell, args=(summary,), name=name, daemon=True).start()
 
 
 def log_failure(chunk: ErrorChunk) -> None:

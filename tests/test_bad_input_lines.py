@@ -215,7 +215,8 @@ def test_a_half_anywhere_else_in_lines_never_keeps_a_chunk_from_being_written(
     payload: bytes,
 ) -> None:
     # The judge writes every chunk as JSON, which no half of a character survives.
-    read_lines("sync", piece("Hi") + line(payload) + LAST)
+    chunks = read_lines("sync", piece("Hi") + line(payload) + LAST)
+    assert chunks[-1].type == "end" or error_of(chunks).kind != "plugin"
 
 
 # Cuts.

@@ -8,9 +8,11 @@ from streamkit.chunks import ContentChunk, ErrorChunk
 class Streamkit:
     """Streams from the openai provider, pointed at the load server."""
 
+    reference = "openai/bench"
+
     def prepare(self, url: str) -> Read:
         """Return the function that reads one answer; see `Runner`."""
-        model = streamkit.get_model("openai/bench", api_key=CANARY_KEY, base_url=url)
+        model = streamkit.get_model(self.reference, api_key=CANARY_KEY, base_url=url)
 
         async def read(sink: Sink) -> int:
             async for chunk in model.stream("hi"):
@@ -21,3 +23,9 @@ class Streamkit:
             return 0
 
         return read
+
+
+class StreamkitNDJSON(Streamkit):
+    """The same from the ollama provider."""
+
+    reference = "ollama/bench"

@@ -145,29 +145,35 @@ class Assembler:
         Raises:
             ProviderError: The deltas break a rule (`protocol`); the chunks before it are in `out`.
         """
-        for delta in deltas:
-            if type(delta) is str:
-                if (
-                    self._run is _CONTENT
-                    and delta.isascii()
-                    and not self._held
-                    and self._finish is None
-                ):
-                    index = self.next_index
-                    self.next_index = index + 1
-                    fields = {
-                        "stream_id": self._stream_id,
-                        "index": index,
-                        "part": self._part,
-                        "elapsed_ms": elapsed_ms,
-                        "content": delta,
-                    }
-                    out.append(_make_content(fields))
-                    continue
-                delta = ContentDelta(delta)
-            _HANDLERS[type(delta)](self, delta, elapsed_ms, out)
-            if self.is_terminated:
-                break  # nothing behind the end marker belongs to the answer
+        made, first = len(out), self.next_index
+        try:
+            for delta in deltas:
+                if type(delta) is str:
+                    if (
+                        self._run is _CONTENT
+                        and delta.isascii()
+                        and not self._held
+                        and self._finish is None
+                    ):
+                        index = self.next_index
+                        self.next_index = index + 1
+                        fields = {
+                            "stream_id": self._stream_id,
+                            "index": index,
+                            "part": self._part,
+                            "elapsed_ms": elapsed_ms,
+                            "content": delta,
+                        }
+                        out.append(_make_content(fields))
+                        continue
+                    delta = ContentDelta(delta)
+                _HANDLERS[type(delta)](self, delta, elapsed_ms, out)
+                if self.is_terminated:
+                    break  # nothing behind the end marker belongs to the answer
+        except Exception:
+            # A chunk that could not be made, of facts of the wrong types, leaves no gap behind.
+            self.next_index = first + len(out) - made
+            raise
 
     def complete(self, elapsed_ms: int, out: list[StreamChunk], *, detail: str = "") -> None:
         """The bytes ended: appends `end` if that is proven, else the error that it is.
@@ -474,12 +480,7 @@ class Assembler:
 
     def _send_usage(self, elapsed_ms: int, out: list[StreamChunk]) -> None:
         if self._facts.usage is not None:
-            out.append(
-                UsageChunk(
-                    **self._envelope(elapsed_ms),
-                    usage=self._facts.usage,
-                )
-            )
+            out.append(UsageChunk(**self._envelope(elapsed_ms), usage=self._facts.usage))
 
     def _named_metadata(self, values: dict[str, Any] | None) -> dict[str, Any] | None:
         return {self._provider: self._redactor.value(mended_value(values))} if values else None

@@ -151,10 +151,14 @@ def _class_problem(name: str) -> str | None:
 def _settings(name: str) -> Finding:
     """Where each setting comes from; never what it is."""
     try:
-        sources = provider_of(name).settings.sources
+        settings = provider_of(name).settings
     except ConfigurationError as error:
         return Finding(status="info", name=name, told=f"not set up: {not_set_up(name, error)}")
-    told = [f"{setting} from {source}" for setting, source in sources.items()]
+    told = [
+        f"{setting} from {source}"
+        for setting, source in settings.sources.items()
+        if setting != "base_url" or settings.base_url
+    ]
     return Finding(status="ok", name=name, told=" · ".join(told) or "needs none")
 
 
@@ -204,7 +208,7 @@ def _print(sections: list[Section], *, is_healthy: bool, verbose: bool) -> None:
     hidden = any(each.traceback for part in sections for each in part.findings) and not verbose
     more = " --verbose shows where." if hidden else ""
     things = "1 thing is" if count == 1 else f"{count} things are"
-    print("All is well." if is_healthy else f"{things} broken.{more}")
+    print("Nothing is broken." if is_healthy else f"{things} broken.{more}")
 
 
 def _mark(status: Status) -> str:

@@ -28,7 +28,8 @@ def _from_0_to_1(provider: Any) -> Any:
     def prepare(self: Any, request: Any) -> None:
         provider.prepare(self)
 
-    return type(provider.__name__, (provider,), {"prepare": prepare})
+    described = {"__doc__": provider.__doc__, "__module__": provider.__module__}
+    return type(provider.__name__, (provider,), {**described, "prepare": prepare})
 
 
 _NEXT: Final[dict[int, Callable[[Any], Any]]] = {0: _from_0_to_1}

@@ -8,29 +8,41 @@ What is wrong with a plug-in is raised when that provider is asked for, and only
 """
 
 import importlib
-import threading
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import Any
 
 from streamkit.config_file import COMPATIBLE, Config, load_config, spec_from_table
 from streamkit.errors import ConfigurationError
 from streamkit.plugin import Command, ProviderSpec
-from streamkit.registry import hooks, references
+from streamkit.registry import references
+from streamkit.registry.hooks import Hooks
 from streamkit.registry.manifests import CONTAINED, Manifests, broken
-from streamkit.registry.records import PluginProblem, PluginRecord, distribution_of
+from streamkit.registry.once import Once
+from streamkit.registry.records import (
+    CONFIG_FILE,
+    PLUGINS,
+    PROVIDERS,
+    PluginProblem,
+    PluginRecord,
+    distribution_of,
+    first_party,
+    is_name,
+    module_of,
+    nearest,
+    record_of,
+)
 
-PROVIDERS: Final = "streamkit.providers"
-PLUGINS: Final = "streamkit.plugins"
-CONFIG_FILE: Final = "config file"
+__all__ = ["CONFIG_FILE", "PLUGINS", "PROVIDERS", "Registry", "default_registry"]
 
 
 class Registry:
     """The providers and plug-ins that are installed, and those of the config file.
 
-    May be used from several threads.
+    May be used from several threads; a plug-in that is slow holds up only those who need it.
 
     Args:
         providers: Entry points of providers; by default those of the environment.
@@ -44,20 +56,20 @@ class Registry:
         plugins: list[EntryPoint] | None = None,
         read_config: Callable[[], Config] = load_config,
     ) -> None:
-        found = entry_points(group=PROVIDERS) if providers is None else providers
+        found = list(entry_points(group=PROVIDERS) if providers is None else providers)
+        others = list(entry_points(group=PLUGINS) if plugins is None else plugins)
         self._points: dict[str, EntryPoint] = {}
         self._refused: list[tuple[EntryPoint, PluginProblem]] = []
         for point in sorted(found, key=_claim):
             self._add(point)
-        self._plugin_points = list(entry_points(group=PLUGINS) if plugins is None else plugins)
+        self._plugin_points = sorted(others, key=_claim)
         self._read_config = read_config
-        self._config: Config | None = None
-        self._described: dict[str, PluginRecord] = {}
-        self._loaded: dict[str, Any] = {}
-        self._manifests = Manifests()
-        self._plugins: tuple[PluginRecord, ...] | None = None
-        self._lock = threading.RLock()
-        self.hooks = hooks.Hooks(self._manifests, self.plugins)
+        self._manifests = Manifests([*found, *others])
+        self._config: Once[Config] = Once()
+        self._described: Once[PluginRecord] = Once()
+        self._loaded: Once[Any] = Once()
+        self._plugins: Once[tuple[PluginRecord, ...]] = Once()
+        self.hooks = Hooks(self._manifests, self.plugins)
 
     # List.
 
@@ -78,10 +90,7 @@ class Registry:
         Raises:
             ConfigurationError: It cannot be read.
         """
-        with self._lock:
-            if self._config is None:
-                self._config = self._read_config()
-            return self._config
+        return self._config.get("", self._read_config)
 
     def resolve(self, ref: object) -> tuple[str, str]:
         """Finds the provider and the model that a reference means, aliases included.
@@ -101,79 +110,50 @@ class Registry:
         """
         record = self.record(name)
         if record is None:
-            raise ConfigurationError(references.unknown(self, name))
+            raise ConfigurationError(references.unknown(self, str(name)))
         if not record.specs:
             raise _unusable(record)
         return record.specs[0]
 
     def record(self, name: str) -> PluginRecord | None:
-        """What is known of one provider, its description included; `None` if there is none."""
-        with self._lock:
-            record = self._described.get(name)
-            if record is None:
-                point = self._points.get(name)
-                if point is not None:
-                    record = self._manifests.described(point)
-                elif name in self._own_tables():
-                    record = self._of_table(name)
-                else:
-                    return None
-                self._described[name] = record
-            return record
+        """What is known of one provider, its description included; `None` if there is none.
+
+        Raises:
+            ConfigurationError: It is not installed, and the config file cannot be read.
+        """
+        point = self._points.get(name)
+        if point is not None:
+            return self._described.get(name, lambda: self._manifests.described(point))
+        if name in self._own_tables():
+            return self._described.get(name, lambda: self._of_table(name))
+        return None
 
     def plugins(self) -> tuple[PluginRecord, ...]:
         """Imports what is no provider: aliases, secrets, policies and the like; once."""
-        with self._lock:
-            if self._plugins is None:
-                self._plugins = tuple(map(self._manifests.imported, self._plugin_points))
-            return self._plugins
+        return self._plugins.get(
+            "", lambda: tuple(map(self._manifests.imported, self._plugin_points))
+        )
 
     def records(self) -> list[PluginRecord]:
-        """Describes everything, one by one, and tells how each fared; never raises."""
-        found = [record for name in sorted(self._points) if (record := self.record(name))]
-        for point, problem in self._refused:
-            distribution, version = distribution_of(point)
-            refused = PluginRecord(
-                name=point.name,
-                group=point.group,
-                module=point.value,
-                distribution=distribution,
-                version=version,
-            )
-            found.append(broken(refused, problem))
-        found += self.plugins()
-        try:
-            config = self.config()
-        except ConfigurationError as error:
-            unread = PluginRecord(name="", group=CONFIG_FILE, module="")
-            return [*found, broken(unread, PluginProblem(str(error), "mend the file"))]
-        for name, table in config.providers.items():
-            if "kind" in table and name in self._points:
-                taken = PluginRecord(name=name, group=CONFIG_FILE, module=str(config.path))
-                owner = distribution_of(self._points[name])[0]
-                problem = PluginProblem(
-                    f"the name `{name}` is taken by the plug-in {owner}",
-                    f"give [providers.{name}] another name, or leave out its `kind`",
-                )
-                found.append(broken(taken, problem))
-            elif "kind" in table and (record := self.record(name)):
-                found.append(record)
-            elif name not in self._points:
-                lost = PluginRecord(name=name, group=CONFIG_FILE, module=str(config.path))
-                problem = PluginProblem(
-                    f"[providers.{name}] gives settings to a provider that is not installed",
-                    f'install it, or add kind = "{COMPATIBLE}" and its base_url',
-                )
-                found.append(broken(lost, problem))
-        return found
+        """Describes everything, one by one, and tells how each fared; never raises.
+
+        Of the plug-ins' hooks, those that add commands are called; what went wrong in the others
+        is told once they have been.
+        """
+        found = [record for name in self._points if (record := self.record(name))]
+        found += [broken(record_of(point), problem) for point, problem in self._refused]
+        self.commands()
+        faults = self.hooks.faults()
+        for record in self.plugins():
+            if record.problem is None and record.module in faults:
+                problem = PluginProblem(faults[record.module], f"tell the author of {record.owner}")
+                record = broken(record, problem)
+            found.append(record)
+        return [*found, *self._records_of_config()]
 
     def commands(self) -> list[Command]:
         """The commands that plug-ins add; one with a name that is taken is left out."""
-        found: dict[str, Command] = {}
-        for given in self.hooks.collected("streamkit_commands"):
-            if isinstance(given, Command):
-                found.setdefault(given.name, given)
-        return list(found.values())
+        return self.hooks.commands()
 
     # Load.
 
@@ -183,10 +163,7 @@ class Registry:
         Raises:
             ConfigurationError: The plug-in is broken.
         """
-        with self._lock:
-            if name not in self._loaded:
-                self._loaded[name] = self._load(name)
-            return self._loaded[name]
+        return self._loaded.get(name, lambda: self._load(name))
 
     def broken(self, name: str, error: BaseException) -> ConfigurationError:
         """The error that tells of a provider that does not work."""
@@ -206,17 +183,18 @@ class Registry:
 
     def _add(self, point: EntryPoint) -> None:
         taken = self._points.get(point.name)
-        if not point.name or set(point.name) & set("/: "):
-            problem = f"`{point.name}` cannot be a provider's name: no reference could hold it"
+        if not is_name(point.name):
+            problem = f"{point.name!r} cannot be a provider's name: no reference could hold it"
             self._refused.append((point, PluginProblem(problem, "tell its author")))
         elif taken is None:
             self._points[point.name] = point
-        elif taken != point:
-            owner, own = (distribution_of(each)[0] or each.value for each in (taken, point))
-            problem = f"the name `{point.name}` is taken by {owner}"
-            self._refused.append(
-                (point, PluginProblem(problem, f"pip uninstall {own} (or {owner})"))
-            )
+        elif (point, distribution_of(point)) != (taken, distribution_of(taken)):
+            names = [distribution_of(each)[0] for each in (point, taken)]
+            problem = f"the name `{point.name}` is taken by {names[1] or module_of(taken)}"
+            remedy = " or ".join(f"pip uninstall {each}" for each in names if each)
+            self._refused.append((point, PluginProblem(problem, remedy or "remove one of the two")))
+
+    # The config file's own.
 
     def _own_tables(self) -> Mapping[str, Mapping[str, Any]]:
         """The config file's tables that are providers of their own."""
@@ -225,34 +203,50 @@ class Registry:
 
     def _of_table(self, name: str) -> PluginRecord:
         config = self.config()
-        table = config.providers[name]
         record = PluginRecord(name=name, group=CONFIG_FILE, module=str(config.path))
         try:
-            if table["kind"] != COMPATIBLE:
+            if not is_name(name):
                 raise ConfigurationError(
-                    f'[providers.{name}] has an unknown `kind`; the one there is is "{COMPATIBLE}".'
+                    f"{name!r} cannot be a provider's name: no reference could hold it."
                 )
-            return replace(record, specs=(spec_from_table(name, table).as_provider_spec(),))
+            row = spec_from_table(name, config.providers[name])
+            return replace(record, specs=(row.as_provider_spec(),))
         except ConfigurationError as error:
             return broken(record, PluginProblem(str(error), f"mend {config.path}"))
 
+    def _records_of_config(self) -> Iterator[PluginRecord]:
+        try:
+            config = self.config()
+        except ConfigurationError as error:
+            unread = PluginRecord(name="", group=CONFIG_FILE, module="")
+            yield broken(unread, PluginProblem(str(error), "mend the file"))
+            return
+        own = self._own_tables()
+        for name in config.providers:
+            problem = None
+            if name in own and name in self._points:
+                owner = record_of(self._points[name]).owner
+                problem = PluginProblem(
+                    f"the name `{name}` is taken by the plug-in {owner}",
+                    f"give [providers.{name}] another name, or leave out its `kind`",
+                )
+            elif name not in self._points and name not in own:
+                problem = PluginProblem(
+                    f"[providers.{name}] gives settings to a provider that is not installed",
+                    self._remedy_for_lost(name),
+                )
+            if problem is not None:
+                told = PluginRecord(name=name, group=CONFIG_FILE, module=str(config.path))
+                yield broken(told, problem)
+            elif name in own and (record := self.record(name)):
+                yield record
 
-class Descriptions(Mapping[str, ProviderSpec]):
-    """The providers by name, each described when it is looked up."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    def __getitem__(self, name: str) -> ProviderSpec:
-        if name not in self._registry.names():
-            raise KeyError(name)
-        return self._registry.describe(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._registry.names())
-
-    def __len__(self) -> int:
-        return len(self._registry.names())
+    def _remedy_for_lost(self, name: str) -> str:
+        near = nearest(name, self.names())
+        if near:
+            return f"write [providers.{near[0]}], if that is meant"
+        install = first_party().get(name, "install it")
+        return f'{install}, or add kind = "{COMPATIBLE}" and its base_url'
 
 
 def _claim(point: EntryPoint) -> tuple[str, bool, str, str]:
@@ -261,7 +255,8 @@ def _claim(point: EntryPoint) -> tuple[str, bool, str, str]:
     The distribution that is called after the provider comes first; then the alphabet decides, so
     that the same one counts on every machine.
     """
-    distribution = distribution_of(point)[0] or ""
+    # Distributions may write their name in several ways; indexes compare this one.
+    distribution = re.sub(r"[-_.]+", "-", distribution_of(point)[0] or "").lower()
     return point.name, distribution != f"streamkit-{point.name}", distribution, point.value
 
 
@@ -269,8 +264,10 @@ def _unusable(record: PluginRecord) -> ConfigurationError:
     whose = f"The plug-in of `{record.name}` ({record.owner})"
     if record.group == CONFIG_FILE:
         whose = f"The table [providers.{record.name}] of {record.module}"
+    problem = record.problem or ""
+    end = "" if problem.endswith((".", "?")) else "."
     return ConfigurationError(
-        f"{whose} does not work: {record.problem}. To mend it: {record.remedy}. "
+        f"{whose} does not work: {problem}{end} To mend it: {record.remedy}. "
         "`streamkit doctor` says more."
     )
 

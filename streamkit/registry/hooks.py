@@ -1,6 +1,6 @@
 """Calls the hooks of plug-ins that are no providers, one implementation at a time.
 
-One that raises is passed over and told to the log, once for each fault, and to `doctor`.
+One that raises is passed over; the log is told once for each fault, and `doctor` shows it.
 """
 
 import logging
@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from streamkit.errors import ProviderError
-from streamkit.plugin import ProviderSpec
+from streamkit.plugin import Command, ProviderSpec
 from streamkit.registry.manifests import CONTAINED, Manifests, call
-from streamkit.registry.records import PluginRecord
+from streamkit.registry.records import PluginRecord, is_name, text_of
 
 if TYPE_CHECKING:
     from streamkit.request import ChatRequest
@@ -31,30 +31,40 @@ class Hooks:
     ) -> None:
         self._manifests = manifests
         self._plugins = plugins
+        # A set that keeps its order, and takes from several threads.
+        self._faults: dict[tuple[str, str, str], None] = {}
 
     def first(self, hook: str, **arguments: Any) -> tuple[str, str] | None:
         """The first text that an implementation gives, and the module that gave it."""
         for module, given in self._called(hook, **arguments):
-            if isinstance(given, str) and given.strip():
-                return given, module
-            if given is not None:
-                _tell(hook, module, TypeError(f"gave {type(given).__name__} instead of a text"))
+            if isinstance(given, str):
+                if given.strip():
+                    return given, module
+            elif given is not None:
+                self._tell(module, hook, f"gave {type(given).__name__} instead of a text")
         return None
-
-    def collected(self, hook: str, **arguments: Any) -> list[Any]:
-        """What the implementations give, joined."""
-        found: list[Any] = []
-        for module, given in self._called(hook, **arguments):
-            try:
-                found.extend(given or ())
-            except CONTAINED as error:
-                _tell(hook, module, error)
-        return found
 
     def secret(self, provider: str, name: str) -> tuple[str, str] | None:
         """Asks for a secret; gives it and where it comes from."""
         given = self.first("streamkit_secret", provider=provider, name=name)
         return None if given is None else (given[0], f"the plug-in {given[1]}")
+
+    def commands(self) -> list[Command]:
+        """The commands that plug-ins add, each name once."""
+        hook = "streamkit_commands"
+        found: dict[str, Command] = {}
+        for module, given in self._called(hook):
+            try:
+                commands = list(given)
+            except CONTAINED as error:
+                self._tell(module, hook, f"gave no list: {type(error).__name__}")
+                continue
+            for each in commands:
+                if not _is_command(each):
+                    self._tell(module, hook, "gave something that is no Command")
+                elif found.setdefault(each.name, each) is not each:
+                    self._tell(module, hook, f"gave the command {each.name}, which is there")
+        return list(found.values())
 
     def policed(self, request: "ChatRequest", spec: ProviderSpec) -> "ChatRequest":
         """The request as the policies leave it, each given what the one before made of it.
@@ -71,14 +81,16 @@ class Hooks:
                 raise ProviderError(
                     "plugin",
                     f"The plug-in {module} raised {type(error).__name__} for this request.",
-                    detail=str(error),
+                    detail=text_of(error),
                 ) from error
-            if given is not None and type(given) is not type(request):
+            if given is None:
+                continue
+            if type(given) is not type(request):
                 raise ProviderError(
                     "plugin",
                     f"The plug-in {module} made {type(given).__name__} of a request.",
                 )
-            request = given or request
+            request = given
         return request
 
     def finished(self, summary: Any) -> None:
@@ -88,9 +100,16 @@ class Hooks:
 
     def has(self, hook: str) -> bool:
         """Whether any plug-in implements the hook."""
-        return any(True for _ in self._implementations(hook))
+        return bool(self._implementations(hook))
 
-    def _implementations(self, hook: str) -> Iterator[tuple[str, Any]]:
+    def faults(self) -> dict[str, str]:
+        """What went wrong in the hooks that were called so far, by module, in words."""
+        said: dict[str, list[str]] = {}
+        for module, hook, fault in list(self._faults):
+            said.setdefault(module, []).append(f"its hook {hook} {fault}")
+        return {module: "; ".join(each) for module, each in said.items()}
+
+    def _implementations(self, hook: str) -> list[tuple[str, Any]]:
         modules = [record.module for record in self._plugins()]
         return self._manifests.implementations(hook, modules)
 
@@ -99,17 +118,28 @@ class Hooks:
             try:
                 given = call(each, arguments)
             except CONTAINED as error:
-                _tell(hook, module, error)
-                continue
-            yield module, given
+                self._tell(module, hook, f"raised {type(error).__name__}")
+            else:
+                yield module, given
+
+    def _tell(self, module: str, hook: str, fault: str) -> None:
+        # By its type alone: what a plug-in says may quote a key or a conversation. And once: a hook
+        # that fails for every stream would fill the log.
+        if (module, hook, fault) not in self._faults:
+            self._faults[module, hook, fault] = None
+            _LOG.warning(
+                "the plug-in %s is passed over: its hook %s %s",
+                module,
+                hook,
+                fault,
+                extra={"streamkit_plugin": module, "streamkit_hook": hook},
+            )
 
 
-def _tell(hook: str, module: str, error: BaseException) -> None:
-    # By its type alone: what a plug-in says may quote a key or a conversation.
-    _LOG.warning(
-        "the plug-in %s failed in %s: %s",
-        module,
-        hook,
-        type(error).__name__,
-        extra={"streamkit_plugin": module, "streamkit_hook": hook},
+def _is_command(given: Any) -> bool:
+    return (
+        isinstance(given, Command)
+        and all(isinstance(text, str) for text in (given.name, given.help, given.run))
+        and is_name(given.name)
+        and not given.name.startswith("-")
     )

@@ -4,51 +4,73 @@ pluggy's own call of a hook runs all implementations, and one that raises takes 
 so they are called here one at a time.
 """
 
+import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import EntryPoint
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pluggy
 
 from streamkit.plugin import PROJECT_NAME, CompatSpec, ProviderSpec
 from streamkit.registry import hookspecs
+from streamkit.registry.once import Once
 from streamkit.registry.records import (
+    PLUGINS,
+    PROVIDERS,
     PluginProblem,
     PluginRecord,
+    check_shape,
     check_version,
-    distribution_of,
+    module_of,
     nearest,
+    record_of,
+    text_of,
 )
 
 #: What a plug-in may raise and still harm nobody; `exit()` in a module is a bug like any other.
 CONTAINED: Final = (Exception, SystemExit)
 
-_UNKNOWN_HOOK: Final = "has a hook that streamkit does not know"
+_NAMES: Final = sorted(name for name in vars(hookspecs) if name.startswith("streamkit_"))
+
+# The groups whose modules are asked; every other hook is asked of `streamkit.plugins`.
+_ASKED: Final[Mapping[str, frozenset[str]]] = {
+    "streamkit_providers": frozenset({PROVIDERS}),
+    "streamkit_conformance_target": frozenset({PROVIDERS, PLUGINS}),
+}
 
 
 class Manifests:
-    """The modules of the plug-ins that were imported, and their hooks."""
+    """The modules of the plug-ins that were imported, and their hooks.
 
-    def __init__(self) -> None:
+    Args:
+        points: All entry points there are: a module's hooks depend on the groups that name it.
+    """
+
+    def __init__(self, points: Iterable[EntryPoint]) -> None:
         self._manager = pluggy.PluginManager(PROJECT_NAME)
         self._manager.add_hookspecs(hookspecs)
-        self._imported: dict[str, PluginRecord] = {}
-        self._names = sorted(name for name in vars(hookspecs) if name.startswith("streamkit_"))
+        self._imported: Once[PluginRecord] = Once()
+        self._registering = threading.Lock()
+        self._groups: dict[str, set[str]] = {}
+        for point in points:
+            self._groups.setdefault(module_of(point), set()).add(point.group)
 
     def imported(self, point: EntryPoint) -> PluginRecord:
         """Imports an entry point's module and registers its hooks, once.
 
         Never raises: what is wrong stands in the record.
         """
-        record = self._imported.get(point.value)
-        if record is None:
-            record = self._imported[point.value] = self._import(point)
-        distribution, version = distribution_of(point)
+        asked = record_of(point)
+        record = self._imported.get(asked.module, lambda: self._import(point))
         return replace(
-            record, name=point.name, group=point.group, distribution=distribution, version=version
+            record,
+            name=point.name,
+            group=point.group,
+            distribution=asked.distribution,
+            version=asked.version,
         )
 
     def described(self, point: EntryPoint) -> PluginRecord:
@@ -57,88 +79,116 @@ class Manifests:
         Never raises: without a description in the record, the problem there says why.
         """
         record = self.imported(point)
-        if record.problem is not None and not self._manager.has_plugin(point.value):
+        if not self._manager.has_plugin(record.module):
             return record
         try:
-            found = [spec for spec in self._specs(point.value) if spec.name == point.name]
+            found = [spec for spec in self._specs(record) if spec.name == point.name]
             if not found:
                 raise PluginProblem(
                     f"it describes no provider `{point.name}`" + _beside(record.problem),
-                    f"tell the author of {record.owner}",
+                    record.remedy or f"tell the author of {record.owner}",
                 )
             check_version(found[0], record.owner)
+            check_shape(found[0], record.owner)
         except CONTAINED as error:
             return broken(record, error)
         return replace(record, specs=(found[0],))
 
-    def implementations(self, hook: str, values: Iterable[str]) -> Iterator[tuple[str, Any]]:
-        """The implementations of a hook in these modules, in pluggy's order, by module."""
-        wanted = set(values)
-        for each in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
-            if each.plugin_name in wanted:
-                yield each.plugin_name, each
+    def implementations(self, hook: str, modules: Iterable[str]) -> list[tuple[str, Any]]:
+        """The implementations of a hook in these modules, with each one's module.
+
+        Those that ask to be first come first, then in the modules' order, then those that ask to
+        be last: the same order on every machine, whatever was imported first.
+        """
+        place = {module: index for index, module in enumerate(dict.fromkeys(modules))}
+        found = [
+            each
+            for each in getattr(self._manager.hook, hook).get_hookimpls()
+            if each.plugin_name in place and not _is_wrapper(each)
+        ]
+        found.sort(key=lambda each: (not each.tryfirst, each.trylast, place[each.plugin_name]))
+        return [(each.plugin_name, each) for each in found]
 
     def _import(self, point: EntryPoint) -> PluginRecord:
-        distribution, version = distribution_of(point)
-        record = PluginRecord(
-            name=point.name,
-            group=point.group,
-            module=point.value,
-            distribution=distribution,
-            version=version,
-        )
+        record = record_of(point)
         began = time.perf_counter()
         try:
+            if point.pattern.match(point.value) is None:
+                raise PluginProblem(
+                    f"its entry point {point.value!r} names no module",
+                    f"tell the author of {record.owner}",
+                )
             module = point.load()
         except CONTAINED as error:
             return broken(replace(record, import_s=time.perf_counter() - began), error)
         record = replace(record, import_s=time.perf_counter() - began)
-        try:
-            self._manager.register(module, name=point.value)
-        except CONTAINED as error:
-            self._forget(point.value)
-            return broken(record, error)
-        return self._checked(record)
-
-    def _checked(self, record: PluginRecord) -> PluginRecord:
-        """Looks for hooks that would never be called: pluggy takes them without a word."""
-        for hook, each in self._hooks_of(record.module):
-            if hook not in self._names and not each.optionalhook:
-                near = nearest(hook, self._names)
-                meant = f"; perhaps {near[0]} is meant" if near else ""
-                return replace(
-                    record,
-                    problem=f"it {_UNKNOWN_HOOK}: {hook}{meant}",
-                    remedy=f"upgrade streamkit-llm, or tell the author of {record.owner}",
-                )
-            if each.hookwrapper or each.wrapper:
-                return replace(
-                    record,
-                    problem=f"it wraps the hook {hook}, and wrappers are not called here",
-                    remedy=f"tell the author of {record.owner}",
-                )
+        with self._registering:
+            try:
+                self._manager.register(module, name=record.module)
+            except CONTAINED as error:
+                self._forget(record.module)
+                return broken(record, error)
+            try:
+                self._check_hooks(record)
+            except PluginProblem as problem:
+                return broken(record, problem)
         return record
 
-    def _hooks_of(self, name: str) -> Iterator[tuple[str, Any]]:
-        for caller in self._manager.get_hookcallers(self._manager.get_plugin(name)) or ():
+    def _check_hooks(self, record: PluginRecord) -> None:
+        """Looks for hooks that would never be called: pluggy takes them without a word.
+
+        Raises:
+            PluginProblem: There is one, or there is no hook at all.
+        """
+        tell_author = f"tell the author of {record.owner}"
+        groups = self._groups[record.module]
+        hooks = list(self._hooks_of(record.module))
+        if not hooks:
+            raise PluginProblem("it has no hook that is marked with @hookimpl", tell_author)
+        for hook, each in hooks:
+            if hook not in _NAMES:
+                if each.optionalhook:
+                    continue
+                near = nearest(hook, _NAMES)
+                meant = f"; perhaps {near[0]} is meant" if near else ""
+                raise PluginProblem(
+                    f"it has a hook that streamkit does not know: {hook}{meant}",
+                    f"pip install --upgrade streamkit-llm, or {tell_author}",
+                )
+            if _is_wrapper(each):
+                raise PluginProblem(
+                    f"it wraps the hook {hook}, and wrappers are not called here", tell_author
+                )
+            asked = _ASKED.get(hook, frozenset({PLUGINS}))
+            if not asked & groups:
+                raise PluginProblem(
+                    f"its hook {hook} is never called: it needs an entry point in the group "
+                    f"{' or '.join(sorted(asked))}",
+                    tell_author,
+                )
+
+    def _hooks_of(self, module: str) -> Iterator[tuple[str, Any]]:
+        for caller in self._manager.get_hookcallers(self._manager.get_plugin(module)) or ():
             for each in caller.get_hookimpls():
-                if each.plugin_name == name:
+                if each.plugin_name == module:
                     yield caller.name, each
 
-    def _specs(self, module: str) -> Iterator[ProviderSpec]:
-        for _, each in self.implementations("streamkit_providers", [module]):
-            for given in cast("Iterable[Any]", call(each, {})):
-                spec = given.as_provider_spec() if isinstance(given, CompatSpec) else given
+    def _specs(self, record: PluginRecord) -> Iterator[ProviderSpec]:
+        wanted = "instead of ProviderSpec or CompatSpec"
+        for _, each in self.implementations("streamkit_providers", [record.module]):
+            given = call(each, {})
+            if not isinstance(given, Iterable):
+                raise TypeError(f"its hook gave {type(given).__name__} instead of a list")
+            for row in given:
+                spec = row.as_provider_spec() if isinstance(row, CompatSpec) else row
                 if not isinstance(spec, ProviderSpec):
-                    raise TypeError(
-                        f"its hook gave {type(spec).__name__} instead of ProviderSpec or CompatSpec"
-                    )
+                    raise TypeError(f"its hook gave {type(spec).__name__} {wanted}")
                 yield spec
 
-    def _forget(self, name: str) -> None:
+    def _forget(self, module: str) -> None:
         """A registration that failed leaves the hooks before the fault behind."""
-        if self._manager.has_plugin(name):
-            self._manager.unregister(name=name)
+        if self._manager.has_plugin(module):
+            self._manager.unregister(name=module)
 
 
 def call(implementation: Any, arguments: Mapping[str, Any]) -> Any:
@@ -148,22 +198,28 @@ def call(implementation: Any, arguments: Mapping[str, Any]) -> Any:
 
 def broken(record: PluginRecord, error: BaseException) -> PluginRecord:
     """The record of a plug-in that raised."""
-    is_told = isinstance(error, PluginProblem)
-    said = str(error) if is_told else f"{type(error).__name__}: {error}"
+    said = text_of(error)
+    if isinstance(error, PluginProblem):
+        return replace(record, specs=(), problem=said, remedy=error.remedy)
     return replace(
         record,
         specs=(),
-        problem=" ".join(said.split()),
-        remedy=error.remedy if isinstance(error, PluginProblem) else _remedy(record),
-        traceback=None if is_told else "".join(traceback.format_exception(error)),
+        problem=f"{type(error).__name__}: {said}" if said else type(error).__name__,
+        remedy=_remedy(record),
+        traceback="".join(traceback.format_exception(error)),
     )
+
+
+def _is_wrapper(implementation: Any) -> bool:
+    # pluggy 1.5 has two kinds; neither can be called like a function.
+    return bool(implementation.hookwrapper or implementation.wrapper)
 
 
 def _remedy(record: PluginRecord) -> str:
     if record.distribution is None:
         return f"mend or remove the module {record.module}"
     return (
-        f"pip install --upgrade {record.distribution}, tell its author, "
+        f"pip install --upgrade streamkit-llm {record.distribution}, tell its author, "
         f"or pip uninstall {record.distribution}"
     )
 

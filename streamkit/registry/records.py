@@ -2,17 +2,26 @@
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, requires
-from typing import Final
+from typing import Any, Final
 
-from streamkit.plugin import API_VERSION, ProviderSpec
+from streamkit.plugin import API_VERSION, Capabilities, EnvVar, ProviderSpec, Quirks
+
+PROVIDERS: Final = "streamkit.providers"
+PLUGINS: Final = "streamkit.plugins"
+CONFIG_FILE: Final = "config file"
 
 #: The versions of the contract that this streamkit works with.
 SUPPORTED: Final = (API_VERSION - 1, API_VERSION)
 
-_REQUIRED_BY_EXTRA: Final = re.compile(r"streamkit-([a-z0-9]+)\b.*\bextra == ['\"]\1['\"]")
+_REQUIRED_BY_EXTRA: Final = re.compile(r"streamkit-([a-z0-9]+)(?![\w.-]).*\bextra == ['\"]\1['\"]")
+# Extras that are named like a distribution of ours and bring no provider.
+_NO_PROVIDERS: Final = frozenset({"conformance"})
+
+_LONGEST_TEXT: Final = 500
 
 
 class PluginProblem(Exception):
@@ -37,7 +46,8 @@ class PluginRecord:
         module: The module that it names.
         distribution: The distribution that brought it.
         version: The distribution's version.
-        import_s: Seconds that importing its module took here; 0 where it was imported before.
+        import_s: Seconds that importing its module took here: close to 0 where it was imported
+            before, and the same for all names that share it.
         specs: The providers that it describes under its name.
         problem: What is wrong with it; it may work all the same.
         remedy: What mends it.
@@ -67,13 +77,53 @@ def distribution_of(point: EntryPoint) -> tuple[str | None, str | None]:
     return (None, None) if found is None else (found.name, found.version)
 
 
+def module_of(point: EntryPoint) -> str:
+    """The module that an entry point names, written in one way; with `:` the object in it."""
+    return "".join(point.value.partition("[")[0].split())
+
+
+def record_of(point: EntryPoint) -> PluginRecord:
+    """What an entry point tells of itself, before anything is imported."""
+    distribution, version = distribution_of(point)
+    return PluginRecord(
+        name=point.name,
+        group=point.group,
+        module=module_of(point),
+        distribution=distribution,
+        version=version,
+    )
+
+
+def is_name(name: str) -> bool:
+    """Whether a provider can be called so: a reference must be able to hold it."""
+    return bool(name) and not any(
+        character in "/:" or character.isspace() or not character.isprintable()
+        for character in name
+    )
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception of a plug-in says, as one line that is not too long."""
+    try:
+        said = " ".join(str(error).split())
+    except Exception as second:  # its own `__str__` is broken as well
+        said = f"its text cannot be read: {type(second).__name__}"
+    return said if len(said) <= _LONGEST_TEXT else f"{said[: _LONGEST_TEXT - 1]}…"
+
+
 def check_version(spec: ProviderSpec, distribution: str) -> None:
     """Refuses a plug-in that was written for a contract that is not spoken here.
 
     Raises:
         PluginProblem: It was; the remedy is the command that mends it.
     """
-    version = spec.api_version
+    version: Any = spec.api_version
+    if type(version) is not int:  # a bool is an int, and no version
+        raise PluginProblem(
+            f"its api_version is {version!r:.50} ({type(version).__name__}), and must be a whole "
+            f"number such as {API_VERSION}",
+            f"tell the author of {distribution}",
+        )
     if version in SUPPORTED:
         return
     behind = "streamkit-llm" if version > API_VERSION else distribution
@@ -84,6 +134,48 @@ def check_version(spec: ProviderSpec, distribution: str) -> None:
     )
 
 
+# What whoever reads a description relies on: one row of variables that is a text would stop every
+# command that shows all providers.
+_SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "factory": (str,),
+    "title": (str,),
+    "base_url": (str,),
+    "needs_key": (bool,),
+    "env": (tuple, list),
+    "capabilities": (Capabilities,),
+    "model_capabilities": (Mapping,),
+    "default_model": (str, type(None)),
+    "distribution": (str, type(None)),
+    "options": (tuple, list),
+    "quirks": (Quirks, type(None)),
+}
+
+
+def check_shape(spec: ProviderSpec, distribution: str) -> None:
+    """Refuses a description that could not be read: dataclasses take anything.
+
+    Raises:
+        PluginProblem: A field is of another type than its class declares.
+    """
+    wrong = [name for name, kinds in _SHAPES.items() if not isinstance(getattr(spec, name), kinds)]
+    if not wrong:
+        members = {
+            "factory": all(spec.factory.partition(":")),
+            "env": all(isinstance(each, EnvVar) for each in spec.env)
+            and all(isinstance(each.name, str) for each in spec.env),
+            "model_capabilities": all(
+                isinstance(each, Capabilities) for each in spec.model_capabilities.values()
+            ),
+            "options": all(isinstance(each, str) for each in spec.options),
+        }
+        wrong = [name for name, is_right in members.items() if not is_right]
+    if wrong:
+        raise PluginProblem(
+            f"it describes `{spec.name}` with what cannot be read in: {', '.join(wrong)}",
+            f"pip install --upgrade {distribution}, or tell its author",
+        )
+
+
 @cache
 def first_party() -> dict[str, str]:
     """The providers that streamkit's own extras name, and what installs each."""
@@ -91,11 +183,12 @@ def first_party() -> dict[str, str]:
         lines = requires("streamkit-llm") or []
     except PackageNotFoundError:
         return {}
-    names = [match[1] for match in map(_REQUIRED_BY_EXTRA.match, lines) if match]
-    return {name: f'pip install "streamkit-llm[{name}]"' for name in sorted(names)}
+    names = {match[1] for match in map(_REQUIRED_BY_EXTRA.match, lines) if match}
+    return {name: f'pip install "streamkit-llm[{name}]"' for name in sorted(names - _NO_PROVIDERS)}
 
 
 def nearest(word: str, known: list[str]) -> list[str]:
     """The known words that are like this one, whatever its case, the likest first."""
     lowered = {each.lower(): each for each in known}
-    return [lowered[each] for each in difflib.get_close_matches(word.lower(), lowered, n=3, cutoff=0.7)]
+    near = difflib.get_close_matches(word.lower(), lowered, n=3, cutoff=0.7)
+    return [lowered[each] for each in near]

@@ -1,9 +1,11 @@
 """Reads model references: `provider/model`, `provider:model`, and aliases."""
 
+from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from streamkit.config_file import config_folder
 from streamkit.errors import ConfigurationError
+from streamkit.plugin import ProviderSpec
 from streamkit.registry.records import first_party, nearest
 
 if TYPE_CHECKING:
@@ -23,19 +25,18 @@ def resolve(registry: "Registry", ref: object) -> tuple[str, str]:
     if not isinstance(ref, str) or not ref.strip():
         raise ConfigurationError("Write the model as provider/model, such as openai/gpt-5.")
     config = registry.config()
-    known = set(registry.names())
+    known = registry.names()
     found = _split(ref, known)
     if found is None:
         meant = config.aliases.get(ref) or _from_plugins(registry, ref)
-        if meant is not None:
-            found = _split(meant, known)
-            if found is None:
-                raise ConfigurationError(
-                    f"The alias {ref!r} means {meant!r}, which is no model of an installed "
-                    f"provider. {_installed(registry)}"
-                )
-    if found is None:
-        raise ConfigurationError(_no_reference(registry, ref, list(config.aliases)))
+        if meant is None:
+            raise ConfigurationError(_no_reference(registry, ref, list(config.aliases)))
+        found = _split(meant, known)
+        if found is None:
+            raise ConfigurationError(
+                f"The alias {ref!r} means {meant!r}, which is no model of an installed provider. "
+                f"{_installed(registry)}"
+            )
     provider, model = found
     if not model.strip():
         raise ConfigurationError(
@@ -46,17 +47,13 @@ def resolve(registry: "Registry", ref: object) -> tuple[str, str]:
 
 def unknown(registry: "Registry", name: str) -> str:
     """Says that a provider is not installed, what is, and what would help."""
-    available = first_party()
-    near = nearest(name, [*registry.names(), *available])
+    installed, available = registry.names(), first_party()
+    near = [] if name in available else nearest(name, [*installed, *available])
     sentences = [f"No provider `{name}` is installed."]
-    for word in [name, *near]:
-        if word in available and word not in registry.names():
-            meant = "Install it" if word == name else f"Did you mean `{word}`? Install it"
-            sentences.append(f"{meant}: {available[word]}.")
-            break
-        if word in registry.names():
-            sentences.append(f"Did you mean `{word}`?")
-            break
+    if near:
+        sentences.append(f"Did you mean {' or '.join(f'`{each}`' for each in near)}?")
+    missing = [each for each in [name, *near][:2] if each in available and each not in installed]
+    sentences += [f"To install `{each}`: {available[each]}." for each in missing]
     sentences.append(_installed(registry))
     if name not in available and not near:
         sentences.append(
@@ -68,15 +65,38 @@ def unknown(registry: "Registry", name: str) -> str:
     return " ".join(sentences)
 
 
-def _split(ref: str, known: set[str]) -> tuple[str, str] | None:
-    cut = min((ref.index(mark) for mark in "/:" if mark in ref), default=len(ref))
-    provider, model = ref[:cut], ref[cut + 1 :]
-    return (provider, model) if provider in known else None
+class Descriptions(Mapping[str, ProviderSpec]):
+    """The providers by name, each described when it is looked up.
+
+    One that is broken is not among them: an alias plug-in that looks at all of them goes on.
+    """
+
+    def __init__(self, registry: "Registry") -> None:
+        self._registry = registry
+
+    def __getitem__(self, name: str) -> ProviderSpec:
+        try:
+            return self._registry.describe(name)
+        except ConfigurationError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._registry.names() if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _split(ref: str, known: Container[str]) -> tuple[str, str] | None:
+    cut = _first_separator(ref)
+    return (ref[:cut], ref[cut + 1 :]) if cut > 0 and ref[:cut] in known else None
+
+
+def _first_separator(ref: str) -> int:
+    return min((ref.index(mark) for mark in "/:" if mark in ref), default=-1)
 
 
 def _from_plugins(registry: "Registry", ref: str) -> str | None:
-    from streamkit.registry.discovery import Descriptions
-
     given = registry.hooks.first(
         "streamkit_resolve_model", ref=ref, providers=Descriptions(registry)
     )
@@ -84,9 +104,11 @@ def _from_plugins(registry: "Registry", ref: str) -> str | None:
 
 
 def _no_reference(registry: "Registry", ref: str, aliases: list[str]) -> str:
-    cut = min((ref.index(mark) for mark in "/:" if mark in ref), default=-1)
+    cut = _first_separator(ref)
     if cut > 0:
         return unknown(registry, ref[:cut])
+    if ref in registry.names():
+        return f"{ref!r} names no model: it is a provider. Write {ref}/MODEL."
     near = nearest(ref, [*aliases, *registry.names()])
     hint = f" Did you mean `{near[0]}`?" if near else ""
     return f"{ref!r} names no model. Write provider/model.{hint} {_installed(registry)}"

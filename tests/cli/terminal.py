@@ -102,16 +102,16 @@ class Program:
         blocked: tuple[str, ...] = (),
     ) -> None:
         hide = "".join(f"sys.modules[{name!r}] = None; " for name in blocked)
-        code = f"import sys; {hide}from streamkit.cli import main; raise SystemExit(main())"
+        # The terminal becomes the one of its session: so that Ctrl-C is heard.
+        take = "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
+        code = f"{take}; {hide}from streamkit.cli import main; raise SystemExit(main())"
         self._ours, theirs = pty.openpty()
         self._process = subprocess.Popen(
             [sys.executable, "-c", code, *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            # Its own session, whose terminal is this one: so that Ctrl-C is heard.
             start_new_session=True,
-            preexec_fn=_take_terminal,
             env={**quiet_environment(folder), **(environment or {})},
         )
         os.close(theirs)
@@ -169,13 +169,6 @@ class Program:
             return False
         self.shown += data.decode()
         return bool(data)
-
-
-def _take_terminal() -> None:
-    import fcntl
-    import termios
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def quiet_environment(folder: Path) -> dict[str, str]:

@@ -2,21 +2,13 @@
 
 import io
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit.chunks import (
-    ContentChunk,
-    EndChunk,
-    NoticeChunk,
-    ReasoningChunk,
-    StartChunk,
-    StreamChunk,
-    ToolCallChunk,
-    Usage,
-)
+from streamkit.chunks import ContentChunk, StartChunk, StreamChunk, parse_chunk
 from streamkit.cli.live import LiveView, Terminal
 from tests.cli.terminal import Screen
 
@@ -49,8 +41,8 @@ violets are <b>blue</b>.
 """
 
 
-def drawn(chunks: list[StreamChunk], *, at_once: bool = False) -> str:
-    """What stands on the screen and above it after an answer."""
+def drawn(chunks: list[StreamChunk], *, at_once: bool = False, is_over: bool = True) -> str:
+    """What stands on the screen and above it after an answer, or while it comes."""
     file = io.StringIO()
     terminal = Terminal(
         file,
@@ -64,7 +56,8 @@ def drawn(chunks: list[StreamChunk], *, at_once: bool = False) -> str:
     view = LiveView(terminal, pause_s=3600.0 if at_once else 0.0)
     for chunk in chunks:
         view.show(chunk)
-    view.close()
+    if is_over:
+        view.close()
     screen = Screen(HEIGHT)
     screen.feed(file.getvalue().replace("\n", "\r\n"))
     return screen.text()
@@ -96,16 +89,21 @@ def test_an_answer_that_comes_letter_by_letter_looks_like_one_that_comes_whole()
 
 @pytest.mark.parametrize(
     "pattern",
-    ["```\nline {} of the code\n", "- item {}\n", "word{} "],
+    ["```", "- item {}\n", "word{} "],
     ids=["code", "list", "paragraph"],
 )
 def test_a_block_that_is_taller_than_the_screen_loses_and_doubles_nothing(pattern: str) -> None:
-    opening, _, line = pattern.rpartition("\n") if pattern.startswith("```") else ("", "", pattern)
-    opening, line = ("```\n", "line {} of the code\n") if opening else ("", pattern)
-    pieces = [opening, *(line.format(number) for number in range(100, 300))]
+    opening, line = ("```\n", "line {} of the code\n") if "```" in pattern else ("", pattern)
+    pieces = [opening, *(line.format(number) for number in range(100, 160))]
     shown = drawn(content(*[piece for piece in pieces if piece]))
     numbers = [int(word) for word in shown.replace("word", " ").split() if word.isdigit()]
-    assert numbers == list(range(100, 300))
+    assert numbers == list(range(100, 160))
+
+
+def test_of_a_block_that_is_taller_than_the_screen_the_end_is_shown() -> None:
+    lines = [f"line {number}\n" for number in range(100, 160)]
+    shown = drawn(content("```\n", *lines), is_over=False)
+    assert [line.strip() for line in shown.splitlines()] == [line.strip() for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -144,29 +142,26 @@ def test_nothing_that_a_model_says_steers_the_terminal(hostile: str) -> None:
 
 
 def test_reasoning_tool_calls_and_notices_stand_where_they_came() -> None:
-    envelope = {"stream_id": "s"}
-    call = {"call_id": "c1", "name": "weather"}
+    call = {"type": "tool_call", "call_id": "c1", "name": "weather", "part": 2}
+    said: list[dict[str, Any]] = [
+        {"type": "start", "provider": "acme", "model": "m"},
+        {"type": "notice", "code": "setting_ignored", "message": "No temperature."},
+        {"type": "reasoning", "part": 0, "content": "I think.\n\nI th"},
+        {"type": "reasoning", "part": 0, "content": "ink again."},
+        {"type": "content", "part": 1, "content": "It is **sunny**."},
+        {**call, "arguments_delta": '{"city": "Ro'},
+        {**call, "arguments_delta": 'me"}'},
+        {**call, "done": True, "arguments": {"city": "Rome"}},
+        {
+            "type": "end",
+            "elapsed_ms": 2300,
+            "finish_reason": "tool_calls",
+            "ttfc_ms": 300,
+            "usage": {"output_tokens": 20},
+        },
+    ]
     shown = drawn(
-        [
-            StartChunk(**envelope, index=0, provider="acme", model="m"),
-            NoticeChunk(**envelope, index=1, code="setting_ignored", message="No temperature."),
-            ReasoningChunk(**envelope, index=2, part=0, content="I think.\n\nI th"),
-            ReasoningChunk(**envelope, index=3, part=0, content="ink again."),
-            ContentChunk(**envelope, index=4, part=1, content="It is **sunny**."),
-            ToolCallChunk(**envelope, **call, index=5, part=2, arguments_delta='{"city": "Ro'),
-            ToolCallChunk(**envelope, **call, index=6, part=2, arguments_delta='me"}'),
-            ToolCallChunk(
-                **envelope, **call, index=7, part=2, done=True, arguments={"city": "Rome"}
-            ),
-            EndChunk(
-                **envelope,
-                index=8,
-                elapsed_ms=2300,
-                finish_reason="tool_calls",
-                ttfc_ms=300,
-                usage=Usage(output_tokens=20),
-            ),
-        ]
+        [parse_chunk({"stream_id": "s", "index": i, **each}) for i, each in enumerate(said)]
     )
     lines = [line for line in shown.splitlines() if line]
     assert lines[:5] == [

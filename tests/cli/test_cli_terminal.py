@@ -79,7 +79,11 @@ def test_ctrl_c_while_nothing_has_come_stops_the_wait(tmp_path: Path) -> None:
 
 
 def test_a_conversation_remembers_what_was_said_and_a_stopped_answer_too(tmp_path: Path) -> None:
-    scripts = [answer("Four."), [head(), event("Half a"), Hold()], answer("Bye.")]
+    scripts: list[list[Action]] = [
+        answer("Four."),
+        [head(), event("Half a"), Hold()],
+        answer("Bye."),
+    ]
     with (
         serving(*scripts) as server,
         talking(tmp_path, "-m", "openai/any", "-s", "Be brief.", server=server) as program,
@@ -151,6 +155,7 @@ def test_what_was_typed_is_kept_where_its_owner_alone_can_read_it(tmp_path: Path
         program.expect_prompt()
         program.send("remember me\r")
         program.expect("token")
+        program.expect_prompt()
         program.send("\x04")
         program.finish()
     kept = tmp_path / "cache" / "streamkit" / "chat-history"
@@ -163,6 +168,7 @@ def test_nothing_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
         program.expect_prompt()
         program.send("forget me\r")
         program.expect("token")
+        program.expect_prompt()
         program.send("\x04")
         program.finish()
     assert not (tmp_path / "cache").exists()
@@ -170,7 +176,10 @@ def test_nothing_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
 
 def test_a_failed_answer_is_told_and_the_conversation_goes_on(tmp_path: Path) -> None:
     refusal = b'{"error":{"message":"Too fast.","type":"rate_limit"}}'
-    scripts = [[head(429, "application/json"), chunk(refusal), END], answer("Now.")]
+    scripts: list[list[Action]] = [
+        [head(429, "application/json"), chunk(refusal), END],
+        answer("Now."),
+    ]
     with (
         serving(*scripts) as server,
         talking(tmp_path, "-m", "openai/any", server=server) as program,

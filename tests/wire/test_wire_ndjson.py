@@ -94,6 +94,11 @@ def test_a_fault_spends_the_framer() -> None:
         framer.feed(b"{}\n123456\n")
     assert caught.value.frames == [Frame(b"{}")]
     assert_spent(framer, "a frame exceeds 4 bytes")
+    # A byte too long, where the place of a CR was: the splitter of lines let it through.
+    framer = NDJSONFramer(max_frame_bytes=4)
+    with pytest.raises(FramingError):
+        framer.feed(b"12345\n")
+    assert_spent(framer, "a frame exceeds 4 bytes")
 
 
 def test_a_frame_of_8_mib_passes_and_one_of_17_does_not() -> None:
