@@ -49,6 +49,10 @@ if TYPE_CHECKING:
     from streamkit.errors import StreamTimeoutError as StreamTimeoutError
     from streamkit.errors import StreamTruncatedError as StreamTruncatedError
     from streamkit.errors import ToolUseFailedError as ToolUseFailedError
+    from streamkit.listing import list_models as list_models
+    from streamkit.listing import list_models_sync as list_models_sync
+    from streamkit.listing import show_model as show_model
+    from streamkit.listing import show_model_sync as show_model_sync
     from streamkit.messages import ImagePart as ImagePart
     from streamkit.messages import Message as Message
     from streamkit.messages import ReasoningPart as ReasoningPart
@@ -57,11 +61,14 @@ if TYPE_CHECKING:
     from streamkit.messages import ToolCall as ToolCall
     from streamkit.messages import ToolResult as ToolResult
     from streamkit.model import Model as Model
+    from streamkit.model import ProviderModel as ProviderModel
     from streamkit.model import get_model as get_model
+    from streamkit.provider import ModelInfo as ModelInfo
     from streamkit.request import ChatRequest as ChatRequest
     from streamkit.request import OutputSchema as OutputSchema
     from streamkit.settings import Timeouts as Timeouts
     from streamkit.stream import ChunkStream as ChunkStream
+    from streamkit.telemetry import StreamSummary as StreamSummary
     from streamkit.transport.clients import Network as Network
 
 __version__ = "0.1.0"
@@ -81,11 +88,14 @@ _NAMES_OF_MODULE = {
         "StreamInterruptedError StreamTimeoutError StreamTruncatedError StreamkitError "
         "ToolUseFailedError"
     ),
+    "listing": "list_models list_models_sync show_model show_model_sync",
     "messages": "ImagePart Message ReasoningPart TextPart Tool ToolCall ToolResult",
-    "model": "Model get_model",
+    "model": "Model ProviderModel get_model",
+    "provider": "ModelInfo",
     "request": "ChatRequest OutputSchema",
     "settings": "Timeouts",
     "stream": "ChunkStream",
+    "telemetry": "StreamSummary",
     "transport.clients": "Network",
 }
 _MODULE_OF_NAME = {

@@ -181,7 +181,7 @@ class ProviderSpec:
             its own text: streamkit supports its own `API_VERSION` and the one before.
         factory: Where the provider class is, as `package.module:Class`; imported on first use.
         title: The service's name for people.
-        base_url: The service's address when none is set.
+        base_url: The service's address when none is set. It may hold a password: not in the repr.
         needs_key: A request without a key makes no sense.
         env: Environment variables that give settings.
         capabilities: What its models can do.
@@ -197,7 +197,7 @@ class ProviderSpec:
     api_version: int
     factory: str
     title: str = ""
-    base_url: str = ""
+    base_url: str = field(default="", repr=False)
     needs_key: bool = True
     env: tuple[EnvVar, ...] = ()
     capabilities: Capabilities = Capabilities()
@@ -245,7 +245,7 @@ class CompatSpec:
     """
 
     name: str
-    base_url: str
+    base_url: str = field(repr=False)
     title: str = ""
     key_env: str | None = None
     needs_key: bool | None = None
