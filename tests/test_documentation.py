@@ -4,12 +4,17 @@ import re
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-from streamkit import chunks
+import pytest
+
+from streamkit import ModelInfo, StreamSummary, chunks
 from streamkit.errors import FAMILIES, RETRYABLE_KINDS
+from streamkit.registry.discovery import default_registry
 from streamkit.settings import Timeouts
 
 ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = "docs/reference/errors-and-settings.md"
 
 
 def rows_of_table(page: str, heading: str) -> list[list[str]]:
@@ -25,7 +30,7 @@ def rows_of_table(page: str, heading: str) -> list[list[str]]:
 
 
 def test_every_kind_of_failure_is_listed_with_its_exception() -> None:
-    rows = rows_of_table("docs/reference/errors-and-settings.md", "kind")
+    rows = rows_of_table(SETTINGS, "kind")
     assert [row[0] for row in rows] == sorted(FAMILIES)
     assert {row[0]: row[2] for row in rows} == {
         kind: family.__name__ for kind, family in FAMILIES.items()
@@ -64,9 +69,36 @@ def test_every_chunk_type_is_listed_with_its_fields() -> None:
 
 
 def test_every_timeout_is_listed_with_its_default() -> None:
-    rows = rows_of_table("docs/reference/errors-and-settings.md", "field of `Timeouts`")
+    rows = rows_of_table(SETTINGS, "field of `Timeouts`")
     defaults = {field.name: getattr(Timeouts(), field.name) for field in fields(Timeouts)}
     assert {row[0]: None if row[1] == "none" else float(row[1]) for row in rows} == defaults
+
+
+@pytest.mark.parametrize("cls", [ModelInfo, StreamSummary])
+def test_every_field_of_what_plugins_and_lists_tell_is_listed(cls: Any) -> None:
+    rows = rows_of_table(SETTINGS, f"field of `{cls.__name__}`")
+    listed = [name for row in rows for name in re.findall(r"\w+", row[0])]
+    assert listed == [field.name for field in fields(cls)]
+
+
+def test_every_provider_is_listed_with_its_settings() -> None:
+    rows = {row[0]: row[1:] for row in rows_of_table(SETTINGS, "provider")}
+    own = [path.parent.name for path in (ROOT / "providers").glob("*/pyproject.toml")]
+    assert sorted(rows) == sorted(own)
+    for name, (key, address, needs_key, options) in rows.items():
+        spec = default_registry().describe(name)
+        variables = {each.setting: each.name for each in spec.env}
+        assert (key, address) == (variables.get("api_key", ""), variables.get("base_url", ""))
+        assert needs_key == ("yes" if spec.needs_key else "no")
+        assert set(re.findall(r"\w+", options)) == set(spec.options)
+
+
+def test_every_module_has_its_place_in_the_architecture() -> None:
+    page = (ROOT / "docs/explanation/architecture.md").read_text()
+    (table,) = re.findall(r"^\| module \|.*\n\|[- |]+\n((?:\|.*\n)+)", page, re.MULTILINE)
+    named = set(re.findall(r"`(\w+)/?`", table))
+    present = {path.stem for path in (ROOT / "streamkit").iterdir() if path.suffix in {"", ".py"}}
+    assert {name for name in present if not name.startswith("__")} <= named
 
 
 def test_the_order_of_imports_is_the_one_that_is_checked() -> None:

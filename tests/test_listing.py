@@ -238,7 +238,7 @@ FAILURES: Final[dict[str, tuple[Script, str, int | None, str]]] = {
         200,
         "",
     ),
-    "no HTTP": ((b"SSH-2.0-OpenSSH\r\n", Close()), "connection", None, ""),
+    "no HTTP": ((b"SSH-2.0-OpenSSH\r\n\r\n", Close()), "protocol", None, ""),
     "closed": ((Close(),), "connection", None, ""),
     "a redirect elsewhere": (
         answer(b"", 302, f"location: https://{KEY}.test/models"),
@@ -270,6 +270,24 @@ def test_how_long_the_service_wants_to_be_left_alone_is_told(way: str) -> None:
     with serving(answer({"error": {"message": "slow"}}, 429, *lines)) as server:
         error = refused(way, server)
     assert (error.retry_after_s, error.retryable, error.request_id) == (7.0, True, "req_1")
+
+
+def test_how_long_to_wait_is_told_also_where_the_provider_does_not_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install(monkeypatch, broken("classify", ProviderError("overloaded", "Busy.")))
+    with serving(answer(b"busy", 503, "retry-after: 7")) as server:
+        assert refused("sync", server, "fake").retry_after_s == 7.0
+
+
+@pytest.mark.parametrize("way", ["asyncio", "trio"])
+def test_an_error_that_does_not_end_is_told_by_its_beginning(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamkit.listing.ERROR_BODY_S", 1000.0)
+    endless = (head(500, JSON), Repeat(chunk(b"x" * 65536), 0.001))
+    with serving(endless) as server:
+        assert refused(way, server, timeouts=Timeouts()).kind == "provider"
 
 
 @every_way
@@ -468,6 +486,25 @@ def test_a_provider_that_cannot_be_made_ready_says_why(
     assert (error.kind, error.message) == ("connection", "The server did not start: [redacted].")
 
 
+def test_a_secret_of_the_providers_own_is_hidden_even_before_it_is_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secret = "canary/without+a=shape"
+
+    def fail() -> None:
+        raise ProviderError("connection", f"The server did not start: {secret}.")
+
+    class Failing(ReadyProvider):
+        go_on = staticmethod(fail)
+
+        def secrets(self) -> list[str]:
+            return [secret]
+
+    install(monkeypatch, Failing)
+    error = refused("sync", "http://127.0.0.1:1", "fake")
+    assert error.message == "The server did not start: [redacted]."
+
+
 @every_way
 def test_a_provider_that_takes_too_long_to_be_ready_is_given_up(
     monkeypatch: pytest.MonkeyPatch, way: str
@@ -505,7 +542,7 @@ def broken(what: str, raised: Any) -> type[HTTPProvider]:
     """A provider one of whose functions raises, or gives the wrong thing."""
 
     def function(*given: Any) -> Any:
-        if isinstance(raised, Exception):
+        if isinstance(raised, Exception) and not isinstance(raised, ProviderError):
             raise raised
         return raised
 

@@ -199,6 +199,18 @@ def test_the_tables_own_address_does_not_help_a_key_that_goes_elsewhere(url: str
         in_table(environment, {"api_key": CANARY, "base_url": URL}, **given)
 
 
+def test_a_key_is_kept_apart_where_no_variable_gives_one() -> None:
+    spec = ProviderSpec(name="acme", api_version=1, factory="acme:Acme")
+    with pytest.raises(ConfigurationError, match="the secret is not sent there"):
+        resolve_settings(
+            spec,
+            environment={},
+            base_url="https://elsewhere.example",
+            table={"api_key": CANARY},
+            table_place=PLACE,
+        )
+
+
 def test_every_secret_of_a_table_is_kept_apart() -> None:
     spec = ProviderSpec(
         name="acme",

@@ -233,10 +233,13 @@ async def test_a_stream_that_is_cancelled_is_told_of_once(
 ) -> None:
     with serving(script) as server:
         stream = served(server, told.hooks).stream("hi")
+
+        async def read_on() -> None:
+            async for _ in stream:
+                pass  # and nobody closes it
+
         with anyio.fail_after(LIMIT_S):
-            await cancel(
-                stream.collect, lambda: bool(server.requests) and stream.response.text == said
-            )
+            await cancel(read_on, lambda: bool(server.requests) and stream.response.text == said)
         summary = told.once()
     assert (summary.outcome, summary.chunks) == ("abandoned", 2 if said else 1)
     assert stream.response.state == "abandoned"
@@ -279,16 +282,19 @@ def test_a_stream_that_is_dropped_after_its_start_is_told_of_once(told: Told) ->
 
 
 def test_a_read_that_is_thrown_away_half_way_is_told_of_once(told: Told) -> None:
+    streams: list[ChunkStream] = []
+
     async def begin() -> None:
         with serving((Hold(),)) as server:
-            stream = served(server, told.hooks).stream("hi")
-            await anext(stream)
-            reading = anext(stream)
+            streams.append(served(server, told.hooks).stream("hi"))
+            await anext(streams[0])
+            reading = anext(streams[0])
             reading.send(None)  # a task that nobody resumes
             reading.close()
 
     asyncio.run(begin())
     assert told.once().outcome == "abandoned"
+    assert streams[0].response.state == "abandoned"
 
 
 def test_a_dropped_stream_waits_for_no_lock_of_a_plugin(monkeypatch: pytest.MonkeyPatch) -> None:

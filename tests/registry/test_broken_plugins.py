@@ -219,6 +219,14 @@ def test_what_the_author_did_wrong_is_shown_where_it_happened(plugins: Plugins) 
     )
 
 
+def test_an_unknown_hook_may_be_one_of_a_newer_streamkit(plugins: Plugins) -> None:
+    install(plugins, "its module holds an unknown hook")
+    (record,) = plugins.registry().records()
+    assert record.remedy == (
+        "pip install --upgrade streamkit-llm, or tell the author of streamkit-bad"
+    )
+
+
 def test_an_interrupt_is_no_fault_of_the_plug_in(plugins: Plugins) -> None:
     plugins.add("acme", KeyboardInterrupt())
     registry = plugins.registry()

@@ -49,7 +49,7 @@ def test_servers_of_the_config_file_are_listed_beside_the_installed_ones(plugins
     ("owners", "winner"),
     [
         (("aaa-fake", "streamkit-acme"), "streamkit-acme"),
-        (("aaa-fake", "Streamkit_Acme"), "Streamkit_Acme"),
+        (("AAA-fake", "Streamkit_Acme"), "Streamkit_Acme"),
         (("streamkit-acme-fork", "another-acme"), "another-acme"),
     ],
 )
@@ -86,6 +86,14 @@ def test_an_entry_point_that_is_found_twice_is_one(plugins: Plugins) -> None:
     plugins.add("acme", [spec("acme")])
     plugins.point("acme", "plugin_of_acme")
     assert len(record_named(plugins.registry(), "acme")) == 1
+
+
+def test_two_distributions_that_bring_the_same_module_are_told(plugins: Plugins) -> None:
+    for owner in ["streamkit-acme", "acme-fork"]:
+        plugins.add("acme", [spec("acme")], owner=owner)
+    kept, refused = record_named(plugins.registry(), "acme")
+    assert (kept.distribution, kept.problem) == ("streamkit-acme", None)
+    assert refused.problem == "the name `acme` is taken by streamkit-acme"
 
 
 @pytest.mark.parametrize("name", ["a/b", "a:b", "a b", "", "a\tb", "a\x00b"])
@@ -283,9 +291,9 @@ def test_a_table_of_settings_for_an_installed_provider_is_no_record_of_its_own(
 
 
 def test_a_broken_table_is_told_with_its_place_when_it_is_asked_for(plugins: Plugins) -> None:
-    plugins.config = Config(path=Path("c.toml"), providers={"odd": {**ACME, "titel": "x"}})
+    plugins.config = Config(path=Path("c.toml"), providers={"odd": {**ACME, "titles": "x"}})
     says = (
-        r"The table \[providers.odd\] of c.toml does not work: \[providers.odd\] has `titel`, "
+        r"The table \[providers.odd\] of c.toml does not work: \[providers.odd\] has `titles`, "
         r"which means nothing here. Did you mean `title`\? To mend it: mend c.toml. "
     )
     with pytest.raises(ConfigurationError, match=says):

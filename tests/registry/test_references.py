@@ -123,6 +123,7 @@ def test_a_plug_ins_alias_to_an_unknown_provider_is_told(plugins: Plugins) -> No
         ("large", "'large' names no model. Write provider/model. Installed: acme."),
         ("fats", "'fats' names no model. Write provider/model. Did you mean `fast`? Installed: "),
         ("acne", "'acne' names no model. Write provider/model. Did you mean `acme`? Installed: "),
+        ("acmes", "'acmes' names no model. Write provider/model. Did you mean `acme`? Installed"),
         ("/large", "'/large' names no model. Write provider/model. Installed: acme."),
         ("acme/", "'acme/' names no model. Write provider/model. Installed: acme."),
         ("acme: ", "'acme: ' names no model. Write provider/model. Installed: acme."),

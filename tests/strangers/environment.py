@@ -10,13 +10,11 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-
-from tests.strangers.pages import ROOT
 
 SECONDS_FOR_A_COMMAND: Final = 60
 
@@ -56,33 +54,27 @@ class Environment:
         """Installs wheels; what they require must be there."""
         self.pip("install", "--quiet", *wheels)
 
-    def build(self, project: Path) -> Path:
-        """Builds the wheel of a project and returns its path."""
-        self.pip("wheel", "--quiet", "--no-deps", "-w", project / "dist", project)
-        (wheel,) = (project / "dist").glob("*.whl")
-        return wheel
-
-    def ask(self, code: str, *arguments: str, **variables: str) -> Any:
+    def ask(self, code: str, *arguments: str) -> Any:
         """Runs code in an interpreter of its own and returns the JSON that it prints."""
-        command = [str(self.python), "-I", "-W", "error", "-c", code, *arguments]
-        return json.loads(checked(self.run(command, variables=variables)))
+        return json.loads(checked(self.run([*self.program(code), *arguments])))
 
-    def streamkit(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def program(self, code: str) -> list[str]:
+        """The command that runs code there, away from all sources; warnings are errors."""
+        return [str(self.python), "-I", "-W", "error", "-c", code]
+
+    def streamkit(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Runs the command line."""
-        return self.run([str(self.folder / "bin" / "streamkit"), *words], variables=variables)
+        return self.run([str(self.folder / "bin" / "streamkit"), *words])
 
     def run(
-        self,
-        command: Sequence[str] | str,
-        folder: Path | None = None,
-        variables: Mapping[str, str] | None = None,
+        self, command: Sequence[str] | str, folder: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Runs a command, one in a single text in a shell; its errors stand in its output."""
         return subprocess.run(
             command,
             shell=isinstance(command, str),
             cwd=folder or self.folder,
-            env={**self._environment(), **(variables or {})},
+            env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -95,7 +87,7 @@ class Environment:
     def running(self, command: Sequence[str], folder: Path | None = None) -> Iterator[Any]:
         """A program that goes on running, until the block is left."""
         process = subprocess.Popen(
-            command,
+            [str(self.folder / "bin" / command[0]), *command[1:]],
             cwd=folder or self.folder,
             env=self._environment(),
             stdin=subprocess.PIPE,
@@ -120,15 +112,22 @@ def checked(finished: subprocess.CompletedProcess[str]) -> str:
     return finished.stdout
 
 
-def build_ours(folder: Path) -> list[Path]:
-    """Builds the wheels of streamkit and of `echo`."""
-    for project in (ROOT, ROOT / "providers" / "echo"):
-        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-        finished = subprocess.run(
-            build, cwd=project, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert finished.returncode == 0, finished.stdout + finished.stderr
-    return sorted(folder.glob("*.whl"))
+def build(project: Path, folder: Path) -> Path:
+    """Builds the wheel of a project into an empty folder, and returns its path."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    finished = subprocess.run(
+        command,
+        cwd=project,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS_FOR_A_COMMAND,
+        check=False,
+    )
+    checked(finished)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 def make_environment(folder: Path, wheels: Sequence[Path]) -> Environment:

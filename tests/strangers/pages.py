@@ -12,7 +12,10 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
-_BLOCK: Final = re.compile(r"(?P<above>[^\n]*)\n\n```(?P<language>\w*)\n(?P<source>.*?)^```", re.S | re.M)
+_BLOCK: Final = re.compile(
+    r"(?P<above>[^\n]*)\n\n```(?P<language>\w*)\n(?P<source>.*?)^```", re.S | re.M
+)
+_FENCE: Final = re.compile(r"^```", re.M)
 _NAME: Final = re.compile(r"`(?P<path>[\w./-]+\.(?:py|toml))`:$")
 
 
@@ -34,8 +37,11 @@ class Block:
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """The blocks of a page, in order."""
-    for match in _BLOCK.finditer(page.read_text(encoding="utf-8")):
+    """The blocks of a page, in order: all of them, or it fails."""
+    text = page.read_text(encoding="utf-8")
+    found = list(_BLOCK.finditer(text))
+    assert len(_FENCE.findall(text)) == 2 * len(found), "a block without a blank line above it"
+    for match in found:
         name = _NAME.search(match["above"])
         path = None if name is None else name["path"]
         yield Block(match["language"], match["source"], path, match["above"])
@@ -45,9 +51,7 @@ def files(page: Path, under: str = "") -> dict[str, str]:
     """The files of a page by their paths; with `under`, those of one folder, by the rest."""
     found = {block.path: block.source for block in blocks(page) if block.path is not None}
     return {
-        path.removeprefix(under): source
-        for path, source in found.items()
-        if path.startswith(under)
+        path.removeprefix(under): source for path, source in found.items() if path.startswith(under)
     }
 
 

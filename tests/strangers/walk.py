@@ -7,13 +7,13 @@ from pathlib import Path
 
 from tests.markdown_examples import console_commands, matches
 from tests.strangers.environment import Environment
-from tests.strangers.pages import Block, blocks, write
+from tests.strangers.pages import blocks, write
 
 _EXPORT = re.compile(r"export (\w+)=(\S+)$")
 
 
-def walk(page: Path, folder: Path, environment: Environment, port_of_page: str) -> int:
-    """Follows a page from its first block to its last, in a folder; returns how many there were.
+def walk(page: Path, folder: Path, environment: Environment, port_of_page: str) -> None:
+    """Follows a page from its first block to its last, in a folder.
 
     What it starts in a second terminal runs until the end. The port that the page names may be in
     use here; a free one takes its place.
@@ -23,9 +23,8 @@ def walk(page: Path, folder: Path, environment: Environment, port_of_page: str) 
             nor commands.
     """
     port = free_port()
-    steps = list(blocks(page))
     with ExitStack() as second_terminal:
-        for step in steps:
+        for step in blocks(page):
             source = step.source.replace(port_of_page, port)
             if step.path is not None:
                 write({step.path: source}, folder)
@@ -38,7 +37,6 @@ def walk(page: Path, folder: Path, environment: Environment, port_of_page: str) 
                     assert process.stdout.readline() == expected
                 else:
                     _type(command, expected, folder, environment)
-    return len(steps)
 
 
 def _type(command: str, expected: str, folder: Path, environment: Environment) -> None:

@@ -23,8 +23,9 @@ from streamkit.classify import classify_response, error_from_payload
 from streamkit.errors import ProviderError
 from streamkit.provider import Emitter, Frame
 from streamkit.wire.frames import FramingError
+from streamkit_ollama.errors import with_own_words
 
-__all__ = ["decode_line", "with_sign_in"]
+__all__ = ["decode_line"]
 
 _FINISH_REASONS: Final[dict[str, str]] = {"stop": "stop", "length": "length"}
 
@@ -75,7 +76,7 @@ def decode_line(frame: Frame, emit: Emitter) -> None:
                 emit.deltas.append(text)
             return
     if line.get("error") or type(message) is str:
-        raise with_sign_in(error_from_payload(line, status=None), line)
+        raise with_own_words(error_from_payload(line, status=None), line)
     _read_line(line, message, emit)
 
 
@@ -93,24 +94,6 @@ def raise_text_error(frame: Frame) -> None:
         error = ProviderError("protocol", error.message, detail=error.detail)
     error.evidence = f"{error.evidence or 'words'}, a line that is no JSON object"
     raise error
-
-
-def with_sign_in(error: ProviderError, payload: object) -> ProviderError:
-    """The same error with the way out, where the server names an address to sign in at.
-
-    The address stays in the detail: whoever opens it ties the server to an account of theirs, so it
-    is for developers and not for everyone who is shown the message.
-    """
-    if not isinstance(payload, dict) or not payload.get("signin_url"):
-        return error
-    return ProviderError(
-        "authentication",
-        f"{error.message.rstrip('.')}: run `ollama signin` on the server, or open the signin_url "
-        "that it gave.",
-        detail=error.detail,
-        status=error.status,
-        evidence=f"{error.evidence}, a signin_url",
-    )
 
 
 def _read_line(line: dict[str, Any], message: Any, emit: Emitter) -> None:

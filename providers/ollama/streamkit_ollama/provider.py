@@ -11,8 +11,9 @@ from streamkit.provider import Emitter, Frame, HTTPCall, HTTPProvider, ModelInfo
 from streamkit.request import ChatRequest
 from streamkit.settings import ProviderSettings
 from streamkit.wire.frames import FramingError
-from streamkit_ollama.decode import decode_line, with_sign_in
+from streamkit_ollama.decode import decode_line
 from streamkit_ollama.encode import encode_request
+from streamkit_ollama.errors import with_own_words
 from streamkit_ollama.listing import read_model, read_models
 
 __all__ = ["OllamaProvider"]
@@ -62,15 +63,13 @@ class OllamaProvider(HTTPProvider):
     def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """Says what a failed response means."""
         error = classify_response(status, headers, body)
-        if status != 401:
-            return error
-        if self._withholds_key:
+        if status == 401 and self._withholds_key:
             error.message = (
                 f"{error.message.rstrip('.')}. The key from {self._key_source} is sent to {_CLOUD} "
                 "alone: for this server give api_key=…"
             )
             return error
-        return with_sign_in(error, _object(body))
+        return with_own_words(error, _object(body))
 
     def list_models(self) -> HTTPCall | None:
         """The call that lists the models that the server has."""
