@@ -12,7 +12,7 @@ __all__ = ["with_own_words"]
 _WRONG_REQUESTS: Final = (
     "invalid format:",
     "invalid json schema in format",
-    'option "',
+    '" must be of ',
     "this model is missing data required for image input",
     "this model only supports one image",
 )
