@@ -110,6 +110,25 @@ def llamacpp_recordings() -> list[Recording]:
     ]
 
 
+def ollama_recordings() -> list[Recording]:
+    """The repository's own recordings of an Ollama server's chat."""
+    return [
+        Recording(
+            name=f"ollama/{entry['name']}",
+            dialect="ollama-chat",
+            path=OWN / "ollama" / entry["file"],
+            status=entry["status"],
+            headers=entry["headers"],
+            # The server streams unless it is asked not to.
+            is_stream=not isinstance(entry["request"], dict)
+            or entry["request"].get("stream", True),
+            expected=entry["expected"],
+        )
+        for entry in manifest(OWN / "ollama")["recordings"]
+        if entry["expected"]
+    ]
+
+
 def manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a folder of recordings."""
     loaded: dict[str, Any] = json.loads((folder / "MANIFEST.json").read_text("utf-8"))

@@ -57,17 +57,19 @@ class Section:
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
     names = checked_names([options.provider] if options.provider else [])
+    usable = [record.name for record in default_registry().records() if record.specs]
+    names = [name for name in names if name in usable]
+    is_named = options.provider is not None
+    settings = [_settings(name) for name in names]
+    # After the settings: a plug-in that keeps secrets may have failed when it was asked for them.
     records = [
         record for record in default_registry().records() if options.provider in {None, record.name}
     ]
-    usable = [record.name for record in records if record.specs]
-    names = [name for name in names if name in usable]
-    is_named = options.provider is not None
     sections = [
         Section("Versions", list(_versions())),
         Section("Config file", [_config()]),
         Section("Plug-ins", [_plug_in(record) for record in records]),
-        Section("Settings", [_settings(name) for name in names]),
+        Section("Settings", settings),
         Section("Services", _services(ask_all(names, reached, "reaching"), is_named=is_named)),
     ]
     if options.probe:

@@ -146,6 +146,7 @@ def test_the_words_with_a_slash_do_what_they_say(tmp_path: Path) -> None:
             program.expect_prompt()
             program.send(f"{typed}\r")
             program.expect(told)
+        program.expect_prompt()
         program.send("/exit\r")
         assert program.finish() == 0
 

@@ -50,6 +50,15 @@ PLUGINS = {
     "fine": ("streamkit-fine", describes("fine")),
 }
 
+#: A plug-in that is no provider: it is asked for secrets, and has none to give.
+KEEPER = """
+from streamkit.plugin import hookimpl
+
+@hookimpl
+def streamkit_secret(provider, name):
+    raise RuntimeError("sk-canary-of-the-keeper")
+"""
+
 #: What `doctor` says of each: a piece of the problem, and of what mends it.
 TOLD = {
     "raising": ("RuntimeError: it does not even import", "pip uninstall streamkit-raising"),
@@ -68,14 +77,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = folder / "site"
     site.mkdir()
     for name, (distribution, source) in PLUGINS.items():
-        (site / f"plugin_{name}.py").write_text(source)
-        facts = site / f"{distribution.replace('-', '_')}-1.2.dist-info"
-        facts.mkdir()
-        (facts / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n"
-        )
-        (facts / "entry_points.txt").write_text(f"[streamkit.providers]\n{name} = plugin_{name}\n")
+        install(site, "streamkit.providers", name, distribution, source)
+    install(site, "streamkit.plugins", "keeper", "streamkit-keeper", KEEPER)
     return folder
+
+
+def install(site: Path, group: str, name: str, distribution: str, source: str) -> None:
+    """Leaves a distribution with one module and one entry point in the folder."""
+    module = f"plugin_{name}" if group == "streamkit.providers" else f"other_{name}"
+    (site / f"{module}.py").write_text(source)
+    facts = site / f"{distribution.replace('-', '_')}-1.2.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+    (facts / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}\n")
 
 
 def child(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -245,3 +259,12 @@ def test_doctor_names_each_problem_and_what_mends_it(folder: Path) -> None:
     assert "slow" in slow["told"]
     healthy = {each["name"] for each in findings if each["status"] == "ok"}
     assert {*OWN, "fine"} <= healthy
+
+
+def test_doctor_tells_of_a_secrets_plugin_that_failed_when_it_was_asked(folder: Path) -> None:
+    done = child(folder, "-m", "streamkit", "doctor", "--json")
+    sections = {each["title"]: each["findings"] for each in json.loads(done.stdout)["sections"]}
+    (keeper,) = [each for each in sections["Plug-ins"] if each["name"] == "keeper"]
+    assert keeper["status"] == "broken"
+    assert "RuntimeError" in keeper["told"]
+    assert "sk-canary-of-the-keeper" not in done.stdout + done.stderr

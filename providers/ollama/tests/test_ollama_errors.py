@@ -7,7 +7,9 @@ from pydantic_core import to_json
 
 import streamkit_ollama
 from streamkit.errors import ProviderError
+from streamkit.provider import Emitter, Frame
 from streamkit.settings import resolve_settings
+from streamkit_ollama.decode import decode_line
 from streamkit_ollama.provider import OllamaProvider
 
 CANARY: Final = "sk-canary-0123456789"
@@ -42,6 +44,23 @@ def classified(
         (405, "method not allowed", "invalid_request", False),
         (429, "you have reached your hourly usage limit", "rate_limit", True),
         (499, "request canceled", "provider", True),
+        # What is wrong with the request itself has a server's status, and is as wrong again.
+        (500, 'option "temperature" must be of type float32', "invalid_request", False),
+        (500, 'option "stop" must be of an array of strings', "invalid_request", False),
+        (500, "invalid JSON schema in format", "invalid_request", False),
+        (
+            500,
+            'invalid format: "yaml"; expected "json" or a valid JSON Schema object',
+            "invalid_request",
+            False,
+        ),
+        (
+            500,
+            "Failed to create new sequence: failed to process inputs: this model is missing data "
+            "required for image input",
+            "invalid_request",
+            False,
+        ),
         (500, "llama runner process has terminated: exit status 2", "provider", True),
         (500, "model requires more system memory (9 GiB)", "provider", True),
         (502, "upstream unreachable", "provider", True),
@@ -103,3 +122,19 @@ def test_a_key_that_was_withheld_is_told_of_where_it_was_missed() -> None:
 def test_a_refused_key_of_the_cloud_is_told_without_a_hint() -> None:
     environment = {"OLLAMA_API_KEY": CANARY, "OLLAMA_HOST": "ollama.com"}
     assert classified(401, "unauthorized", environment).message == "unauthorized"
+
+
+def test_a_level_that_a_model_does_not_have_is_told_with_the_way_out() -> None:
+    error = classified(400, 'think value "low" is not supported for this model')
+    assert error.kind == "invalid_request"
+    assert error.message.endswith(
+        'not supported for this model; extra={"think": True} has no level.'
+    )
+
+
+def test_a_wrong_request_that_is_found_out_in_mid_answer_is_not_sent_again() -> None:
+    # A model that thinks is asked for its JSON only after its thinking.
+    with pytest.raises(ProviderError) as raised:
+        decode_line(Frame(to_json({"error": "invalid JSON schema in format"})), Emitter())
+    assert (raised.value.kind, raised.value.retryable) == ("invalid_request", False)
+    assert "invalid json schema" in (raised.value.evidence or "")
