@@ -28,7 +28,7 @@ def with_own_words(error: ProviderError, payload: object) -> ProviderError:
         payload: The parsed body, or whatever stands in its place.
     """
     message = error.message.lower()
-    if error.kind == "never":
+    if error.kind == "provider":
         words = next((words for words in _WRONG_REQUESTS if words in message), None)
         if words is not None:
             return _changed(error, "invalid_request", f'the message says "{words}"')

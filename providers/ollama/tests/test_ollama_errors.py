@@ -56,8 +56,7 @@ def classified(
         ),
         (
             500,
-            "Failed to create new sequence: failed to process inputs: this model is missing data "
-            "required for image input",
+            "failed to process inputs: this model is missing data required for image input",
             "invalid_request",
             False,
         ),
