@@ -47,13 +47,18 @@ def streamkit_request(request: "ChatRequest", spec: ProviderSpec) -> "ChatReques
     """Changes a request before it is sent, or refuses it by raising; `None` leaves it as it is.
 
     Called in turn, each with what the one before gave. One that raises fails that stream with the
-    kind `plugin`, or with its own where it raises a `ProviderError`.
+    kind `plugin`, or with its own where it raises a `ProviderError`; so does one that makes
+    something impossible of it, or a request for another model.
     """
 
 
 @hookspec
 def streamkit_stream_finished(summary: "StreamSummary") -> None:
-    """Is told of every stream that ended, once. What it raises is logged and harms nothing."""
+    """Is told of every stream that ended, once. What it raises is logged and harms nothing.
+
+    Called where the stream is read, before its last chunks are given; of one that was dropped, from
+    a thread of its own. Whoever waits here makes the reader wait.
+    """
 
 
 @hookspec

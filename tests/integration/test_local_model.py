@@ -40,7 +40,7 @@ def server(model: Model) -> Supervisor:
     """The supervisor of the model's server, started."""
     provider = model.provider
     assert isinstance(provider, LocalProvider)
-    provider.prepare()
+    provider.prepare(None)
     return supervisor_for(provider.server_settings())
 
 

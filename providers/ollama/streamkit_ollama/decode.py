@@ -68,6 +68,7 @@ def decode_line(frame: Frame, emit: Emitter) -> None:
         and line.get("done") is False
         and emit.memory
         and "error" not in line
+        and "logprobs" not in line
     ):
         # Most lines of a long answer: one more piece of text and nothing beside it.
         text = message.get("content")

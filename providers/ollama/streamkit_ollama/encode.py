@@ -166,7 +166,7 @@ def _notices(request: ChatRequest) -> Iterator[NoticeDelta]:
     """What was asked for that the server has no word for and can do without."""
     if request.parallel_tool_calls is False:
         yield _ignored("`parallel_tool_calls` means nothing to Ollama: a model may call several.")
-    if any(tool.strict for tool in request.tools):
+    if request.tool_choice != "none" and any(tool.strict for tool in request.tools):
         yield _ignored("`strict` of a tool means nothing to Ollama: its arguments may be any.")
     parts = (part for message in request.messages for part in message.parts)
     if any(isinstance(part, ImagePart) and part.detail not in (None, "auto") for part in parts):
@@ -258,8 +258,8 @@ def _image(part: ImagePart) -> str:
     kind, _, content = url.partition(",")
     data = unquote_to_bytes(content)
     try:
-        if kind.endswith(";base64"):
-            data = base64.b64decode(data, validate=True)
+        if kind.rstrip().lower().endswith(";base64"):
+            data = base64.b64decode(data.translate(None, b" \t\r\n"), validate=True)
     except binascii.Error:
         raise _misplaced("The `data:` URL of an image is no valid base64.") from None
     if not data:

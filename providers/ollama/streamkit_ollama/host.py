@@ -1,8 +1,8 @@
-"""Reads `OLLAMA_HOST` as Ollama itself does.
+"""Reads `OLLAMA_HOST` as Ollama's own client does.
 
-The rules are those of Ollama's own client: `Host` and `ConnectableHost` in `envconfig/config.go` of
-the repository ollama/ollama. A manifest imports this module, so it imports nothing but the standard
-library.
+The rules are those of `Host` and `ConnectableHost` in `envconfig/config.go` of the repository
+ollama/ollama; a scheme may be written in capitals here. A manifest imports this module, so it
+imports nothing but the standard library.
 """
 
 from typing import Final
@@ -29,8 +29,8 @@ def base_url_of_host(text: str) -> str:
     value = text.strip().strip("\"'").strip()
     if value == _CLOUD:
         value = f"https://{_CLOUD}"
-    scheme, has_scheme, rest = value.rpartition("://")
-    scheme = scheme.lower() if has_scheme else "http"
+    scheme, has_scheme, rest = value.partition("://")
+    scheme, rest = (scheme.lower(), rest) if has_scheme else ("http", value)
     if scheme not in _SCHEME_PORTS:
         raise ValueError("write a host such as localhost:11434, or an http:// or https:// address.")
     authority, _, path = rest.partition("/")
@@ -72,6 +72,8 @@ def _reachable(host: str) -> str:
         address = ipaddress.ip_address(host or "127.0.0.1")
     except ValueError:
         return f"[{host}]" if ":" in host else host
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
     if address.version == 6:
         return "[::1]" if address.is_unspecified else f"[{address}]"
     return "127.0.0.1" if address.is_unspecified else str(address)

@@ -1,5 +1,7 @@
 """Ollama over its native `/api/chat`, streaming and not."""
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,6 +20,9 @@ from streamkit_ollama.listing import read_model, read_models
 
 __all__ = ["OllamaProvider"]
 
+# A text that Go's `time.ParseDuration` reads.
+_DURATION: Final = re.compile(r"[+-]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)")
+
 _CLOUD: Final = "ollama.com"
 # Where a key of ollama.com comes from: nobody who set one there named a server to send it to.
 _CLOUD_SOURCES: Final = ("the environment variable OLLAMA_API_KEY", "the plug-in ")
@@ -26,10 +31,10 @@ _CLOUD_SOURCES: Final = ("the environment variable OLLAMA_API_KEY", "the plug-in
 class OllamaProvider(HTTPProvider):
     """A provider for Ollama servers, one's own and ollama.com.
 
-    The variable OLLAMA_API_KEY holds a key of ollama.com, and so it is sent to ollama.com alone,
-    over https; likewise a key from a plug-in that keeps secrets. A key that is given for a server
-    (as an argument, or in the config file beside the server's address) is sent to that server,
-    whichever it is.
+    The variable OLLAMA_API_KEY holds a key of ollama.com, and so it is sent to ollama.com and its
+    subdomains alone, over https; likewise a key from a plug-in that keeps secrets. A key that is
+    given for a server (as an argument, or in the config file beside the server's address) is sent
+    to that server, whichever it is.
     """
 
     def __init__(self, spec: ProviderSpec, settings: ProviderSettings) -> None:
@@ -124,14 +129,19 @@ def _object(body: bytes) -> Any:
         return None  # no JSON: then it names no address either
 
 
+def _is_wait(value: Any) -> bool:
+    if isinstance(value, str):
+        return _DURATION.fullmatch(value) is not None
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _check_options(options: Mapping[str, Any]) -> None:
     window = options.get("num_ctx")
     is_window = isinstance(window, int) and not isinstance(window, bool) and window > 0
     if window is not None and not is_window:
         raise ConfigurationError("`num_ctx` of `ollama` must be a number of tokens above 0.")
     wait = options.get("keep_alive")
-    is_wait = isinstance(wait, str | int | float) and not isinstance(wait, bool)
-    if wait is not None and not is_wait:
+    if wait is not None and not _is_wait(wait):
         raise ConfigurationError(
             "`keep_alive` of `ollama` must be seconds, or text such as '10m'; "
             "a negative one keeps the model for ever."

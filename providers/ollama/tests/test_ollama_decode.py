@@ -209,6 +209,13 @@ def test_log_probabilities_ride_with_their_text() -> None:
     ]
 
 
+def test_log_probabilities_are_read_from_a_line_that_lacks_something_else() -> None:
+    tokens = [{"token": "Hi", "logprob": -0.1}]
+    short = {"model": "m", "message": {"role": "assistant", "content": "Hi"}, "done": False}
+    told = deltas(line(content="So "), Frame(to_json({**short, "logprobs": tokens})))
+    assert told[-1] == ContentDelta("Hi", False, {"logprobs": tokens})
+
+
 def test_a_whole_answer_is_a_line_that_holds_all_of_it() -> None:
     call = {"function": {"name": "f", "arguments": {}}}
     told = deltas(line(True, content="So.", thinking="Hm.", tool_calls=[call]))

@@ -1,6 +1,7 @@
 """What an Ollama server is sent: its own names for things, and nothing that it would pass over."""
 
 import base64
+import math
 from typing import Any
 
 import pytest
@@ -119,7 +120,17 @@ def test_the_provider_s_options_hold_for_every_request_until_extra_says_otherwis
 
 
 @pytest.mark.parametrize(
-    "options", [{"num_ctx": 0}, {"num_ctx": "8192"}, {"num_ctx": True}, {"keep_alive": [1]}]
+    "options",
+    [
+        {"num_ctx": 0},
+        {"num_ctx": "8192"},
+        {"num_ctx": True},
+        {"keep_alive": [1]},
+        {"keep_alive": math.nan},
+        {"keep_alive": math.inf},
+        {"keep_alive": ""},
+        {"keep_alive": "long"},
+    ],
 )
 def test_an_option_that_is_none_is_refused_when_the_provider_is_made(
     options: dict[str, Any],
@@ -213,11 +224,18 @@ def test_wishes_that_the_server_has_no_word_for_are_left_out_with_a_notice() -> 
     assert "strict" not in str(sent.json)
 
 
+def test_nothing_is_said_of_tools_that_are_not_sent() -> None:
+    strict = Tool(name="weather", strict=True)
+    assert call("Hi", tools=[strict], tool_choice="none").notices == ()
+
+
 def test_an_image_goes_out_as_bare_base64() -> None:
     coded = base64.b64encode(b"\x89PNG").decode()
     assert image_body(ImagePart(data=b"\x89PNG"))["images"] == [coded]
     assert image_body(ImagePart(url=f"data:image/png;base64,{coded}"))["images"] == [coded]
     assert image_body(ImagePart(url="data:image/png,%89PNG"))["images"] == [coded]
+    for head in ("data:image/png;BASE64,", "data:image/png;charset=x;base64 ,"):
+        assert image_body(ImagePart(url=f"{head}{coded[:3]}\n {coded[3:]}"))["images"] == [coded]
     quoted = coded.replace("=", "%3D")
     assert image_body(ImagePart(url=f"data:image/png;base64,{quoted}"))["images"] == [coded]
 

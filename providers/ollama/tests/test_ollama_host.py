@@ -49,6 +49,8 @@ FORMS = {
     "0.0.0.0": "http://127.0.0.1:11434",
     "0.0.0.0:8080": "http://127.0.0.1:8080",
     "http://0.0.0.0:11434": "http://127.0.0.1:11434",
+    "http://a/b://c": "http://a/b://c",
+    "::ffff:0.0.0.0": "http://127.0.0.1:11434",
     "ollama.com": "https://ollama.com",
     "https://ollama.com": "https://ollama.com",
     "ollama.com:8080": "http://ollama.com:8080",
