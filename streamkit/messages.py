@@ -5,6 +5,7 @@ that some services demand back (signatures, reasoning), so a response goes into 
 """
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -62,7 +63,9 @@ class ImagePart(_Value):
     """An image, by its address or by its bytes; exactly one of the two.
 
     Attributes:
-        url: An https or `data:` address that the service fetches or reads.
+        url: An address that the service fetches or reads: `https://…`, `data:…`, or the id that it
+            gave a file of its own, such as `ms://…`. Which ones a service takes, its provider says;
+            an address on this machine is none.
         data: The image's bytes; base64 in JSON.
         media_type: The type of the bytes, such as `image/png`.
         detail: How closely the model should look, where a service knows levels.
@@ -87,8 +90,11 @@ class ImagePart(_Value):
     def _has_one_source(self) -> Self:
         if (self.url is None) == (self.data is None):
             raise ValueError("an image has either a `url` or its bytes as `data`")
-        if self.url is not None and not self.url.startswith(("https://", "http://", "data:")):
-            raise ValueError("an image's `url` must start with https://, http:// or data:")
+        if self.url is not None and not _is_image_url(self.url):
+            raise ValueError(
+                "an image's `url` must start with https://, http:// or data:, or be a service's "
+                "own id of a file, such as ms://…; give a file of yours by its bytes, as `data`"
+            )
         if self.data is not None and not self.data:
             raise ValueError("an image's `data` is empty")
         return self
@@ -98,6 +104,19 @@ class ImagePart(_Value):
         if self.data is None:
             return self.url or ""
         return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
+
+
+# One letter is a drive, as in `C://`.
+_SCHEME = re.compile(r"([a-z][a-z0-9+.\-]+)://\S", re.IGNORECASE)
+# Places of this machine or page, programs, and what no service fetches.
+_NO_IMAGE_SCHEMES = frozenset({"blob", "file", "ftp", "javascript", "vbscript"})
+
+
+def _is_image_url(url: str) -> bool:
+    scheme = _SCHEME.match(url)
+    if scheme is None:
+        return url.startswith("data:")
+    return scheme[1].lower() not in _NO_IMAGE_SCHEMES
 
 
 class ReasoningPart(_Value):

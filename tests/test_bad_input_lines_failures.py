@@ -190,9 +190,10 @@ _REAL: dict[str, tuple[list[Action], str, str]] = {
 def test_silence_between_lines_on_a_real_socket(
     way: str, family: Any, script: list[Action], limit: str, text: str
 ) -> None:
-    timeouts = Timeouts(first_content=0.1, idle=0.1)
+    timeouts = Timeouts(**{limit: 0.2})
     with serving(script) as server:
         chunks = read_server(way, server, family, provider="ollama", timeouts=timeouts)
-        assert server.connections[0].gone.wait(10)
+        # On a machine that is busy elsewhere the limit may pass before there is a connection.
+        assert all(each.gone.wait(10) for each in server.connections)
     assert error_of(chunks).kind == f"timeout_{limit}"
     assert text_of(chunks) == text

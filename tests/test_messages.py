@@ -93,6 +93,13 @@ def test_an_address_is_its_own_address() -> None:
     assert ImagePart(url="https://example.com/a.png").as_url() == "https://example.com/a.png"
 
 
+@pytest.mark.parametrize("url", ["ms://file-1", "gs://bucket/a.png", "HTTPS://example.com/a.png"])
+def test_a_service_s_own_address_of_an_image_stays_as_it_is(url: str) -> None:
+    image = ImagePart(url=url)
+    assert ImagePart.model_validate_json(image.model_dump_json()) == image
+    assert image.as_url() == url
+
+
 def test_image_bytes_are_not_in_the_repr() -> None:
     assert "secret pixels" not in repr(Message.user(ImagePart(data=b"secret pixels")))
 
@@ -105,6 +112,17 @@ def test_image_bytes_are_not_in_the_repr() -> None:
         ({"data": b""}, "empty"),
         ({"url": "ftp://example.com/a.png"}, "https://, http:// or data:"),
         ({"url": "file:///etc/passwd"}, "https://, http:// or data:"),
+        ({"url": "FILE:///etc/passwd"}, "https://, http:// or data:"),
+        ({"url": "file:/etc/passwd"}, "https://, http:// or data:"),
+        ({"url": "/etc/passwd"}, "https://, http:// or data:"),
+        ({"url": "cat.png"}, "https://, http:// or data:"),
+        ({"url": "C:\\cat.png"}, "https://, http:// or data:"),
+        ({"url": "C://cat.png"}, "https://, http:// or data:"),
+        ({"url": "javascript:alert(1)"}, "https://, http:// or data:"),
+        ({"url": "JavaScript://%0aalert(1)"}, "https://, http:// or data:"),
+        ({"url": " https://example.com/a.png"}, "https://, http:// or data:"),
+        ({"url": "ms://"}, "https://, http:// or data:"),
+        ({"url": ""}, "https://, http:// or data:"),
         ({"data": "no base64!"}, "base64"),
         ({"url": "https://example.com", "detail": "extreme"}, "detail"),
     ],

@@ -9,8 +9,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MoonshotModel", "streamkit_providers"]
 
-# All Kimi models from K2.5 on think, look at images and continue a given beginning.
 _KIMI: Final = Capabilities.of(yes="reasoning images prefill")
+# Nothing is said of the images of these.
+_CODE: Final = Capabilities.of(yes="reasoning prefill")
 _TEXT_ONLY: Final = Capabilities.of(yes="prefill", no="reasoning images")
 
 
@@ -32,12 +33,14 @@ def streamkit_providers() -> list[ProviderSpec]:
                 yes="tools parallel_tools usage json_schema list_models non_stream",
                 no="running_usage documents",
             ),
-            # Patterns that do not overlap; what is in none of them stays unknown.
+            # Patterns that do not overlap; what is in none of them stays unknown, as does a
+            # successor before its abilities are documented.
             model_capabilities={
-                "kimi-k3*": _KIMI,
-                "kimi-k2.7-code*": _KIMI,
-                "kimi-k2.6*": _KIMI,
-                "kimi-k2.5*": _KIMI,
+                "kimi-k3": _KIMI,
+                "kimi-k2.7-code": _CODE,
+                "kimi-k2.7-code-highspeed": _CODE,
+                "kimi-k2.6": _KIMI,
+                "kimi-k2.5": _KIMI,
                 "moonshot-v1-8k": _TEXT_ONLY,
                 "moonshot-v1-32k": _TEXT_ONLY,
                 "moonshot-v1-128k": _TEXT_ONLY,

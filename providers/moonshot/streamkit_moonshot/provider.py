@@ -1,13 +1,15 @@
 """Moonshot AI over chat completions: what differs from OpenAI's dialect, and nothing else."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from streamkit.error_body import parsed_body
 from streamkit.errors import ConfigurationError
 from streamkit.messages import Message, ToolResult
 from streamkit.openai_compatible import OpenAICompatibleProvider
+from streamkit.openai_decode import decode_frame
 from streamkit.plugin import Capabilities, Capability, ProviderSpec, Quirks
 from streamkit.provider import (
     Emitter,
@@ -21,6 +23,7 @@ from streamkit.provider import (
     ToolCallDelta,
 )
 from streamkit.request import ChatRequest
+from streamkit.settings import ARGUMENT, DEFAULT
 from streamkit_moonshot.errors import in_words
 from streamkit_moonshot.refusals import refuse_impossible
 from streamkit_moonshot.rules import is_thinking, rules_of
@@ -68,7 +71,15 @@ class MoonshotProvider(OpenAICompatibleProvider):
             ProviderError: The service is certain to refuse it (`unsupported`, `configuration`).
         """
         refuse_impossible(request)
-        return super().request(request)
+        builtin = request.extra.get("tools")
+        if not request.tools or not isinstance(builtin, list):
+            return super().request(request)
+        # The service's own tools have no other place than `extra`, and the caller's stay.
+        extra = {name: value for name, value in request.extra.items() if name != "tools"}
+        call = super().request(request.model_copy(update={"extra": extra}))
+        body = dict(call.json or {})
+        body["tools"] = [*body["tools"], *builtin]
+        return replace(call, json=body)
 
     def settings_of(self, request: ChatRequest) -> tuple[dict[str, Any], list[NoticeDelta]]:
         """The settings as they stand in the body, without those that the model fixes itself.
@@ -95,6 +106,7 @@ class MoonshotProvider(OpenAICompatibleProvider):
         """Writes all of a request's messages, with the service's own tool call ids."""
         messages = with_wire_ids(request.messages, self._own)
         entries = super().encode_messages(request.model_copy(update={"messages": messages}))
+        _answer_builtin_calls(entries)
         if is_thinking(request):
             for entry in entries:
                 # While it thinks, the service refuses these without the field; an empty text will
@@ -113,7 +125,7 @@ class MoonshotProvider(OpenAICompatibleProvider):
         ]
         results = [entry for entry in entries if entry["role"] == "tool"]
         for entry, name in zip(results, names, strict=True):
-            # The service's own tools, such as `$web_search`, are recognised by it.
+            # The service recognises its own tools, such as `$web_search`, by it.
             entry["name"] = name
         return entries
 
@@ -124,38 +136,24 @@ class MoonshotProvider(OpenAICompatibleProvider):
         deltas, memory = emit.deltas, emit.memory
         told = len(deltas)
         try:
-            super().decode(frame, emit)
+            decode_frame(frame, emit, self.quirks)
         except ProviderError as error:
             shown = in_words(error, self.base_url)
         else:
-            if "reasoned" not in memory and _EMPTY_REASONING.search(frame.data):
-                memory["reasoned"] = False
-            if len(deltas) > told and type(deltas[told]) is not str:
-                self._read_marks(told, emit)
+            # Most frames add a further piece of text and nothing else: no mark is in them, since
+            # reasoning, be it empty, is told before the text or together with a call.
+            if len(deltas) != told + 1 or type(deltas[told]) is not str or "spoken" not in memory:
+                _read_marks(frame, told, emit)
             return
         # Outside the handler: its message may name the account, and must not come along as cause.
         raise shown
-
-    def _read_marks(self, told: int, emit: Emitter) -> None:
-        """Goes over the deltas of one frame that holds more than a piece of text."""
-        deltas, memory = emit.deltas, emit.memory
-        for delta in deltas[told:]:
-            if isinstance(delta, ReasoningDelta):
-                memory["reasoned"] = True
-            elif isinstance(delta, ToolCallDelta):
-                if memory.get("reasoned") is False:
-                    # The service wants the empty text back with the call, and would not take the
-                    # field's absence for it.
-                    memory["reasoned"] = True
-                    empty = ReasoningDelta("", metadata={_REASONING: ""})
-                    deltas.insert(deltas.index(delta), empty)
-                give_unique_id(delta, memory.get("id"))
 
     # Errors and models.
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """Says what a failed response means."""
-        return in_words(super().classify(status, headers, body), self.base_url)
+        error = super().classify(status, headers, body)
+        return in_words(error, self.base_url, parsed_body(body))
 
     def decode_models(self, frame: Frame) -> list[ModelInfo]:
         """Reads the answer to `list_models()`.
@@ -169,6 +167,44 @@ class MoonshotProvider(OpenAICompatibleProvider):
         except ProviderError as error:
             shown = in_words(error, self.base_url)
         raise shown
+
+
+def _read_marks(frame: Frame, told: int, emit: Emitter) -> None:
+    """Goes over what one frame added, which may be more than a piece of text."""
+    deltas, memory = emit.deltas, emit.memory
+    if "reasoned" not in memory and _EMPTY_REASONING.search(frame.data):
+        memory["reasoned"] = False
+    for delta in deltas[told:]:
+        if type(delta) is str:
+            memory["spoken"] = True
+        elif isinstance(delta, ReasoningDelta):
+            memory["reasoned"] = True
+        elif isinstance(delta, ToolCallDelta):
+            if memory.get("reasoned") is False:
+                # The service wants the empty text back with the call, and would not take the
+                # field's absence for it.
+                empty = ReasoningDelta("", metadata={_REASONING: ""})
+                deltas.insert(deltas.index(delta, told), empty)
+            memory["reasoned"] = True
+            give_unique_id(delta, memory.get("id"))
+
+
+def _answer_builtin_calls(entries: Iterable[dict[str, Any]]) -> None:
+    """Puts a call's own arguments into the result of a tool that the service runs itself.
+
+    It wants them back unchanged. Its tools have names with a `$`, which no tool of a caller can
+    have.
+    """
+    wanted: dict[str, str | None] = {}
+    for entry in entries:
+        for call in entry.get("tool_calls") or ():
+            function = call.get("function") or {}
+            is_builtin = function.get("name", "").startswith("$")
+            # Ids repeat over turns: a result belongs to the last call of its id.
+            wanted[call["id"]] = function["arguments"] if is_builtin else None
+        arguments = wanted.get(entry.get("tool_call_id", ""))
+        if arguments is not None:
+            entry["content"] = arguments
 
 
 def _with_capabilities(info: ModelInfo) -> ModelInfo:
@@ -190,10 +226,27 @@ def _placed(spec: ProviderSpec, settings: ProviderSettings) -> ProviderSettings:
     if address is None:
         known = " and ".join(f"`{name}`" for name in sorted(_ADDRESSES))
         raise ConfigurationError(f"`{spec.name}` knows the regions {known}, not {region!r}.")
-    if settings.base_url not in {spec.base_url, address}:
+    if settings.base_url == address:
+        return settings
+    source = settings.sources.get("base_url", DEFAULT)
+    named = settings.sources.get("region", ARGUMENT)
+    if source != DEFAULT or settings.base_url != spec.base_url:
         raise ConfigurationError(
-            f"`region` and the base URL name two different addresses for `{spec.name}`: "
-            "give one of them."
+            f"`region` (from {named}) and the base URL (from {source}) name two different "
+            f"addresses for `{spec.name}`: give one of them."
         )
-    sources = {**settings.sources, "base_url": settings.sources.get("region", "the argument")}
-    return replace(settings, base_url=address, sources=sources)
+    key_source = settings.sources.get("api_key", ARGUMENT)
+    if named == ARGUMENT and _is_of_table(spec, key_source):
+        # The same rule as for a base URL: a key in the config file is for what stands beside it.
+        raise ConfigurationError(
+            f"`api_key` for `{spec.name}` comes from {key_source}, and `region` from {named}: the "
+            "secret is not sent there. Put both into the table, or give api_key where the region "
+            "is given."
+        )
+    return replace(settings, base_url=address, sources={**settings.sources, "base_url": named})
+
+
+def _is_of_table(spec: ProviderSpec, source: str) -> bool:
+    """Whether a key comes from the config file, or from a variable that only its table names."""
+    elsewhere = {ARGUMENT, *(f"the environment variable {each.name}" for each in spec.env)}
+    return source not in elsewhere and not source.startswith("the plug-in ")

@@ -17,6 +17,8 @@ _LONGEST_STOP: Final = 32
 # The service's own rule for the names of functions; dots and leading digits are other services'.
 _TOOL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,255}")
 
+_IMAGE_ADDRESSES: Final = ("data:", "ms://")
+
 
 def refuse_impossible(request: ChatRequest) -> None:
     """Lets a request pass that the service may accept.
@@ -90,13 +92,13 @@ def _thinking_problem(request: ChatRequest) -> str | None:
 
 
 def _image_problem(request: ChatRequest) -> str | None:
-    # The service reads `data:` addresses and its own file ids; it fetches nothing.
+    # The service reads `data:` addresses and the ids of its own files; it fetches nothing.
     for message in request.messages:
         for part in message.parts:
-            if isinstance(part, ImagePart) and not part.as_url().startswith("data:"):
+            if isinstance(part, ImagePart) and not part.as_url().startswith(_IMAGE_ADDRESSES):
                 return (
                     "Moonshot fetches no images from the web: give the image's bytes as `data`, "
-                    "or a `data:` address."
+                    "a `data:` address, or the `ms://` id of a file that it keeps."
                 )
     return None
 

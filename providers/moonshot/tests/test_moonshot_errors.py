@@ -123,10 +123,49 @@ def test_a_refused_key_at_another_address_has_no_hint() -> None:
 
 
 def test_a_path_that_does_not_exist_says_what_the_base_url_lacks() -> None:
-    body = b'{"code":5,"error":"url.not_found","message":"","method":"POST","scode":"0x5"}'
+    payload = {
+        "code": 5,
+        "error": "url.not_found",
+        "message": "没找到对象",
+        "method": "POST",
+        "scode": "0x5",
+        "status": False,
+    }
+    body = json.dumps(payload, ensure_ascii=False).encode()
     error = moonshot(base_url="https://api.moonshot.ai").classify(404, {}, body)
     assert error.kind == "not_found"
+    assert error.message.startswith("没找到对象. ")
     assert "its base URL ends in /v1" in error.message
+
+
+def test_another_404_has_no_hint() -> None:
+    error = classified(404, "resource_not_found_error", "Not found the model x")
+    assert error.message == "Not found the model x"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("account org-abc<ak-xyz> over", "account [redacted]<[redacted]> over"),
+        ("account org-a<ak-b over", "account [redacted]<[redacted] over"),
+        ("account org-a <ak-b>", "account [redacted] <[redacted]>"),
+        (f"account {ACCOUNT} over", "account [redacted]<[redacted]> over"),
+        (f"account org-abc{ACCOUNT[36:]}", "account [redacted]<[redacted]>"),
+        ("account org-7 over", "account [redacted] over"),
+        ("key ak-x1", "key [redacted]"),
+        ("the org-wide limit of org-owners", "the org-wide limit of org-owners"),
+        ("soy milk<oak-milk>, a break-1", "soy milk<oak-milk>, a break-1"),
+    ],
+)
+def test_account_ids_of_any_length_are_hidden_and_words_are_not(said: str, shown: str) -> None:
+    assert classified(429, "engine_overloaded_error", said).message == shown
+
+
+def test_account_ids_are_hidden_in_a_body_that_is_no_json() -> None:
+    body = rb'error: {"message":"account org-abc\u003cak-xyz\u003e"}'
+    error = moonshot().classify(500, {}, body)
+    assert "abc" not in f"{error.message} {error.detail}"
+    assert "xyz" not in f"{error.message} {error.detail}"
 
 
 def test_the_page_of_a_gateway_is_a_failure_worth_another_try() -> None:

@@ -19,10 +19,9 @@ from streamkit_moonshot.rules import rules_of
 CANARY = "sk-canary-0123456789"
 (SPEC,) = streamkit_moonshot.streamkit_providers()
 
-# Every name of a model that the service's own pages give.
+# Every name of a model of which the service's own pages say what it can do.
 MODELS = (
     "kimi-k3",
-    "kimi-k3.1-pro",
     "kimi-k2.7-code",
     "kimi-k2.7-code-highspeed",
     "kimi-k2.6",
@@ -88,9 +87,64 @@ def test_a_region_and_its_own_address_agree() -> None:
     assert provider.base_url == "https://api.moonshot.cn/v1"
 
 
-def test_a_region_beside_another_address_is_refused() -> None:
+@pytest.mark.parametrize(
+    "url",
+    ["https://proxy.example/v1", "https://api.moonshot.ai/v1", "https://api.moonshot.ai/v1/"],
+)
+@pytest.mark.parametrize("place", ["argument", "environment", "table"])
+def test_a_region_beside_another_address_is_refused(url: str, place: str) -> None:
+    given: dict[str, dict[str, Any]] = {
+        "argument": {"base_url": url},
+        "environment": {"environment": {"MOONSHOT_API_KEY": CANARY, "MOONSHOT_BASE_URL": url}},
+        "table": {"table": {"base_url": url}},
+    }
     with pytest.raises(ConfigurationError, match="two different addresses"):
-        moonshot(base_url="https://proxy.example/v1", options={"region": "cn"})
+        moonshot(options={"region": "cn"}, **given[place])
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"api_key": CANARY},
+        {"key_env": "MY_KEY"},
+        {"api_key": CANARY, "base_url": "https://api.moonshot.ai/v1"},
+    ],
+)
+def test_a_key_of_the_config_file_does_not_follow_a_region_from_elsewhere(
+    table: dict[str, Any],
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        moonshot({"MY_KEY": CANARY}, table=table, options={"region": "cn"})
+    assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"table": {"api_key": CANARY, "region": "cn"}},
+        {"table": {"key_env": "MY_KEY", "region": "cn"}},
+        {
+            "table": {"api_key": CANARY, "base_url": "https://api.moonshot.cn/v1"},
+            "options": {"region": "cn"},
+        },
+        {"api_key": CANARY, "options": {"region": "cn"}},
+        {"ask_secret": lambda *_: (CANARY, "the plug-in vault"), "options": {"region": "cn"}},
+    ],
+)
+def test_a_key_goes_to_the_region_that_stands_beside_it(settings: dict[str, Any]) -> None:
+    provider = moonshot({"MY_KEY": CANARY}, **settings)
+    assert provider.base_url == "https://api.moonshot.cn/v1"
+    assert provider.reveal_key() == CANARY
+
+
+def test_a_key_of_the_config_file_goes_to_the_default_address_by_its_name_too() -> None:
+    provider = moonshot({}, table={"api_key": CANARY}, options={"region": "international"})
+    assert provider.base_url == SPEC.base_url
+
+
+def test_the_address_of_a_region_comes_from_where_the_region_does() -> None:
+    sources = moonshot(options={"region": "cn"}).settings.sources
+    assert sources["base_url"] == sources["region"] == "the argument"
 
 
 def test_an_unknown_region_is_refused_by_naming_the_known_ones() -> None:
@@ -118,15 +172,22 @@ def test_what_is_declared_of_a_model_agrees_with_the_rules_of_its_requests(model
     assert capabilities.reasoning is (Capability.NO if thinks == "never" else Capability.YES)
     assert capabilities.prefill is Capability.YES
     is_text_only = model.startswith("moonshot") and "vision" not in model
-    assert capabilities.images is (Capability.NO if is_text_only else Capability.YES)
+    if "code" in model:
+        assert capabilities.images is Capability.UNKNOWN
+    else:
+        assert capabilities.images is (Capability.NO if is_text_only else Capability.YES)
 
 
-@pytest.mark.parametrize("model", ["kimi-for-coding", "k3", "kimi-k4", "some-other"])
+@pytest.mark.parametrize(
+    "model",
+    ["kimi-k3.1-pro", "kimi-k2.7", "kimi-k2.6-pro", "kimi-for-coding", "k3", "kimi-k4", "other"],
+)
 def test_of_an_unknown_model_nothing_is_declared(model: str) -> None:
     capabilities = SPEC.capabilities_of(model)
     unknown = (capabilities.reasoning, capabilities.prefill, capabilities.images)
     assert unknown == (Capability.UNKNOWN,) * 3
-    assert rules_of(model).thinks is None
+    rules = rules_of(model)
+    assert (rules.thinks, rules.takes_effort, rules.takes_required_tool) == (None, None, False)
 
 
 def test_the_models_are_listed_with_what_the_service_tells_of_them() -> None:

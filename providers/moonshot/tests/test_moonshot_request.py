@@ -74,6 +74,12 @@ def test_without_thinking_the_fixed_temperature_is_another() -> None:
     assert "fixed at 0.6" in notice.message
 
 
+def test_of_other_models_the_fixed_temperature_is_always_1() -> None:
+    assert call("kimi-k2.6", temperature=1, extra=THINKING_OFF).notices == ()
+    (notice,) = call("kimi-k2.6", temperature=0.6, extra=THINKING_OFF).notices
+    assert "fixed at 1" in notice.message
+
+
 def test_moonshot_v1_takes_the_sampling_that_is_asked_for() -> None:
     sent = body("moonshot-v1-8k", temperature=0.3, top_p=0.5, presence_penalty=1.0)
     assert (sent["temperature"], sent["top_p"], sent["presence_penalty"]) == (0.3, 0.5, 1.0)
@@ -109,7 +115,12 @@ def test_the_effort_goes_to_the_model_that_knows_it() -> None:
     assert sent.notices == ()
 
 
-@pytest.mark.parametrize("model", ["kimi-k2.6", "kimi-k2.7-code", "moonshot-v1-8k"])
+@pytest.mark.parametrize("model", ["kimi-k3.1-pro", "kimi-k2.7-code"])
+def test_the_effort_goes_to_a_model_of_which_nothing_is_said(model: str) -> None:
+    assert body(model, reasoning_effort="low")["reasoning_effort"] == "low"
+
+
+@pytest.mark.parametrize("model", ["kimi-k2.6", "kimi-k2.5", "moonshot-v1-8k"])
 def test_the_effort_is_left_out_where_it_means_nothing(model: str) -> None:
     sent = call(model, reasoning_effort="low")
     assert "reasoning_effort" not in (sent.json or {})
@@ -221,6 +232,47 @@ def test_a_builtin_tool_gets_its_arguments_back_unchanged_and_by_name() -> None:
     }
 
 
+WEB_SEARCH = {"type": "builtin_function", "function": {"name": "$web_search"}}
+
+
+def test_a_builtin_tool_stands_beside_the_caller_s_own() -> None:
+    sent = body("kimi-k3", tools=[SEARCH], extra={"tools": [WEB_SEARCH], "prompt_cache_key": "x"})
+    assert [tool["function"]["name"] for tool in sent["tools"]] == ["search", "$web_search"]
+    assert sent["tools"][1] == WEB_SEARCH
+    assert sent["prompt_cache_key"] == "x"
+
+
+@pytest.mark.parametrize("output", [{"search_result": {}}, "", "found it"])
+def test_the_result_of_a_builtin_tool_is_its_call_s_arguments_as_they_came(output: Any) -> None:
+    arguments = ['{"search_id": "x" , "n":1}', '{"search_id":"y"}']
+    history: list[Message] = []
+    for turn, text in enumerate(arguments):
+        # The service's ids repeat in every turn; the tool of the caller keeps its own result.
+        own = {"moonshot": {"id": "search:0"}}
+        builtin = {"moonshot": {"id": "$web_search:1"}}
+        history += [
+            Message.assistant(
+                ToolCall(call_id=f"a{turn}", name="search", arguments_text="{}", metadata=own),
+                ToolCall(
+                    call_id=f"b{turn}", name="$web_search", arguments_text=text, metadata=builtin
+                ),
+            ),
+            Message.tool(
+                ToolResult(call_id=f"b{turn}", name="$web_search", output=output),
+                ToolResult(call_id=f"a{turn}", name="search", output="mine"),
+            ),
+        ]
+    sent = body("kimi-k3", asked(*history), tools=[SEARCH], extra={"tools": [WEB_SEARCH]})
+    results = [entry for entry in sent["messages"] if entry["role"] == "tool"]
+    assert [entry["content"] for entry in results] == [arguments[0], "mine", arguments[1], "mine"]
+
+
+def test_a_result_of_a_builtin_tool_whose_call_is_gone_stays_as_it_is() -> None:
+    result = ToolResult(call_id="call_1", name="$web_search", output="kept")
+    sent = body("kimi-k3", asked(Message.tool(result)))
+    assert sent["messages"][1]["content"] == "kept"
+
+
 # Stops, images and limits.
 
 
@@ -250,7 +302,15 @@ def test_an_image_goes_out_by_its_bytes() -> None:
     }
 
 
-@pytest.mark.parametrize("url", ["https://example.com/a.png", "http://example.com/a.png"])
+@pytest.mark.parametrize("url", ["ms://file-1", "data:image/gif;base64,R0lGODlh"])
+def test_an_image_goes_out_by_what_the_service_reads(url: str) -> None:
+    content = body("kimi-k2.6", [Message.user("What is it?", ImagePart(url=url))])["messages"]
+    assert content[0]["content"][1]["image_url"] == {"url": url}
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.com/a.png", "http://example.com/a.png", "gs://example.com/a.png"]
+)
 def test_an_image_in_the_web_is_refused(url: str) -> None:
     error = refusal("kimi-k2.6", [Message.user("What is it?", ImagePart(url=url))])
     assert error.kind == "unsupported"

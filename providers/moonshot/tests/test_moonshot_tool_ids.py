@@ -154,6 +154,31 @@ def test_a_whole_answer_gives_the_same_id_as_a_streamed_one() -> None:
     assert tool_calls(answer(body)) == tool_calls(answer(calls("search:0")))
 
 
+def shared_frame(wire_id: str = "search:0", **fields: Any) -> bytes:
+    """An answer whose text and whole tool call stand in one frame, behind reasoning said empty."""
+    call = {"index": 0, "id": wire_id, "function": {"name": "search", "arguments": "{}"}}
+    body = frame({"role": "assistant", "content": ""}, **fields)
+    delta = {"content": "Let me see.", "reasoning_content": "", "tool_calls": [call]}
+    return body + frame(delta, "tool_calls", **fields) + b"data: [DONE]\n\n"
+
+
+def test_a_call_that_shares_a_frame_with_text_has_an_id_of_its_turn() -> None:
+    turns = [answer(shared_frame(id=f"chatcmpl-{turn}")) for turn in (1, 2)]
+    found = [call for turn in turns for call in tool_calls(turn)]
+    assert len({call.call_id for call in found} | {"search:0"}) == 3
+    assert all(call.metadata == {"moonshot": {"id": "search:0"}} for call in found)
+
+
+def test_a_whole_answer_without_id_and_model_has_ids_of_its_turn() -> None:
+    call = {"id": "search:0", "function": {"name": "search", "arguments": "{}"}, "type": "function"}
+    message = {"role": "assistant", "content": "Let me see.", "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    body = json.dumps({"choices": [choice]}).encode()
+    found = [call for _ in range(2) for call in tool_calls(answer(body))]
+    assert len({call.call_id for call in found} | {"search:0"}) == 3
+    assert all(call.metadata == {"moonshot": {"id": "search:0"}} for call in found)
+
+
 # Reasoning, which the service wants back with the calls.
 
 
@@ -174,6 +199,32 @@ def test_reasoning_comes_in_and_goes_back_out() -> None:
 
 def test_reasoning_that_is_said_to_be_empty_goes_back_empty() -> None:
     assert reasoning_sent_back(calls("search:0", reasoning_content="")) == ""
+
+
+def test_empty_reasoning_beside_text_and_call_goes_back_empty() -> None:
+    assert reasoning_sent_back(shared_frame(id="chatcmpl-1")) == ""
+
+
+def test_empty_reasoning_that_comes_with_the_call_behind_text_goes_back_empty() -> None:
+    said = frame({"content": "Let "}, id="chatcmpl-1") + frame({"content": "me."}, id="chatcmpl-1")
+    assert reasoning_sent_back(said + calls("search:0", reasoning_content="")) == ""
+    call = {"index": 0, "id": "search:0", "function": {"name": "search", "arguments": "{}"}}
+    last = frame({"reasoning_content": "", "tool_calls": [call]}, "tool_calls", id="chatcmpl-1")
+    assert reasoning_sent_back(said + last + b"data: [DONE]\n\n") == ""
+
+
+def test_text_is_not_searched_for_reasoning_frame_by_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[bytes] = []
+
+    class Counting:
+        def search(self, data: bytes) -> None:
+            searched.append(data)
+
+    monkeypatch.setattr("streamkit_moonshot.provider._EMPTY_REASONING", Counting())
+    text = b"".join(frame({"content": f"{n} "}, id="chatcmpl-1") for n in range(50))
+    end = frame({}, "stop", id="chatcmpl-1") + b"data: [DONE]\n\n"
+    assert answer(text + end).text.endswith("49 ")
+    assert len(searched) <= 3
 
 
 def test_reasoning_that_begins_empty_is_no_empty_reasoning() -> None:
