@@ -87,6 +87,8 @@ def check_repository_command(example: Example) -> None:
                 assert all((ROOT / name).is_file() for name in files), line
             case ["pip", "install", *wanted]:
                 assert set(filter(is_ours, wanted)) <= installable(), line
+            case ["python", "-m", "venv", *_]:
+                pass
             case ["git", "clone", *_] | ["cd", *_] | ["cp", "-r", *_] | ["export", _]:
                 pass
             case _:
