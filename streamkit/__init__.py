@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from streamkit.errors import ContextOverflowError as ContextOverflowError
     from streamkit.errors import EmptyResponseError as EmptyResponseError
     from streamkit.errors import InvalidRequestError as InvalidRequestError
+    from streamkit.errors import MissingKeyError as MissingKeyError
     from streamkit.errors import NotFoundError as NotFoundError
     from streamkit.errors import OverloadedError as OverloadedError
     from streamkit.errors import PermissionDeniedError as PermissionDeniedError
@@ -82,11 +83,11 @@ _NAMES_OF_MODULE = {
     ),
     "errors": (
         "AuthenticationError ConfigurationError ConnectionFailedError ContentFilterError "
-        "ContextOverflowError EmptyResponseError InvalidRequestError NotFoundError "
-        "OverloadedError PermissionDeniedError PluginError ProtocolError ProviderError QuotaError "
-        "RateLimitError SchemaError ServiceError StreamClaimedError StreamFailed "
-        "StreamInterruptedError StreamTimeoutError StreamTruncatedError StreamkitError "
-        "ToolUseFailedError"
+        "ContextOverflowError EmptyResponseError InvalidRequestError MissingKeyError "
+        "NotFoundError OverloadedError PermissionDeniedError PluginError ProtocolError "
+        "ProviderError QuotaError RateLimitError SchemaError ServiceError StreamClaimedError "
+        "StreamFailed StreamInterruptedError StreamTimeoutError StreamTruncatedError "
+        "StreamkitError ToolUseFailedError"
     ),
     "listing": "list_models list_models_sync show_model show_model_sync",
     "messages": "ImagePart Message ReasoningPart TextPart Tool ToolCall ToolResult",

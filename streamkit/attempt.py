@@ -5,7 +5,7 @@ own way to the model. Whatever happens becomes chunks: an attempt never raises.
 """
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Final
 
 from streamkit.assembly.assembler import Assembler
@@ -127,7 +127,9 @@ class HTTPAttempt:
             elif len(self._beginning) < _TELLING:
                 self._beginning += data[: _TELLING - len(self._beginning)]
             for frame in frames:
-                decode(frame, emit)
+                given = decode(frame, emit)
+                if given is not None:
+                    refuse_async(self._provider.name, "decode", given)
         except Exception as error:
             fault = self._fault(error)
         if deltas:
@@ -197,7 +199,7 @@ class HTTPAttempt:
         if isinstance(error, FramingError):
             for frame in error.frames:
                 try:
-                    self._decode(frame, self._emit)
+                    refuse_async(self._provider.name, "decode", self._decode(frame, self._emit))
                 except Exception as earlier:
                     return self._fault(earlier)
             message = f"The service sent something malformed: {error.reason}."
@@ -270,6 +272,20 @@ class DeltaAttempt:
         else:
             self._assembler.complete(elapsed_ms, out, detail="the provider's deltas ended")
         return out
+
+
+def refuse_async(name: str, method: str, given: object) -> None:
+    """Refuses what an `async def` gives that the contract has as a plain function.
+
+    Raises:
+        ProviderError: It is a coroutine (`plugin`).
+    """
+    if isinstance(given, Coroutine):
+        given.close()  # or Python warns that it was never awaited
+        raise ProviderError(
+            "plugin",
+            f"The provider `{name}` has an `async def {method}`; {method}() must not be async.",
+        )
 
 
 def plugin_error(name: str, error: Exception) -> ProviderError:

@@ -18,7 +18,6 @@ a folder must not be able to send your keys elsewhere.
     reasoning_fields = ["thoughts"]
 """
 
-import difflib
 import os
 import re
 import sys
@@ -29,8 +28,10 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Final, get_args, get_origin
 
+from streamkit.compat_checks import base_url_fault, check_quirks, choice_fault
 from streamkit.errors import ConfigurationError
 from streamkit.plugin import Capabilities, CompatSpec, Quirks
+from streamkit.words import nearest
 
 __all__ = [
     "COMPATIBLE",
@@ -175,12 +176,14 @@ def _checked(path: Path, tables: Mapping[str, Any]) -> Config:
 def spec_from_table(name: str, table: Mapping[str, Any]) -> CompatSpec:
     """Reads a table with `kind = "openai-compatible"` as the row that it is.
 
-    What `CompatSpec` and `Quirks` have as fields may stand in it: lists for sequences and sets, or
-    a text of words; tables for mappings; `false` for what is `None`. `capabilities` is a table with
-    `yes` and `no`, each such a list; `model_capabilities` holds such tables by model.
+    What `CompatSpec` and `Quirks` have as fields may stand in it, but for what only a package has
+    (`name`, `distribution`, `api_version`): lists for sequences and sets, or a text of words;
+    tables for mappings; `false` for what is `None`. A text as `keep_alive` is one entry.
+    `capabilities` is a table with `yes` and `no`, each a list; `model_capabilities` holds such
+    tables by model.
 
     Raises:
-        ConfigurationError: A word is unknown, of the wrong type, or missing.
+        ConfigurationError: A word is unknown, of the wrong type, missing, or cannot be meant.
     """
     place = f"[providers.{name}]"
     if table.get("kind") != COMPATIBLE:
@@ -201,7 +204,12 @@ def spec_from_table(name: str, table: Mapping[str, Any]) -> CompatSpec:
             )
     if not row.get("base_url"):
         raise ConfigurationError(f"{place} needs `base_url`, such as https://api.example.com/v1.")
-    return CompatSpec(**row, quirks=Quirks(**quirks))
+    fault = base_url_fault(row["base_url"])
+    if fault is not None:
+        raise ConfigurationError(f"{place}: `base_url` {fault}.")
+    made = CompatSpec(**row, quirks=Quirks(**quirks))
+    check_quirks(made.quirks, place)
+    return made
 
 
 def is_variable(name: object) -> bool:
@@ -225,14 +233,9 @@ def _read(place: str, of: Field[Any], value: Any) -> Any:
     kind = kinds[0]
     read = _READERS_BY_NAME.get(of.name) or _READERS[get_origin(kind) or kind]
     try:
-        made = read(value)
-        for choices in filter(None, map(get_args, get_args(kind))):
-            if not made:
-                raise TypeError("must not be empty")
-            _check_choices(made, choices)
+        return read(value)
     except TypeError as error:
         raise ConfigurationError(f"{place}: `{of.name}` {error}.") from None
-    return made
 
 
 # The readers raise TypeError with the end of a sentence. It never shows a value.
@@ -257,15 +260,29 @@ def _variable(value: Any) -> str:
 
 
 def _words(value: Any) -> list[str]:
-    words = value.split() if isinstance(value, str) else value
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+    return value.split() if isinstance(value, str) else _list(value)
+
+
+def _entries(value: Any) -> frozenset[str]:
+    # Not split: what a server sends to keep a connection open may be a sentence.
+    return frozenset([value] if isinstance(value, str) else _list(value))
+
+
+def _list(value: Any) -> list[str]:
+    if not isinstance(value, list):
         raise TypeError(f"must be a list of texts, not {_shown(value)}")
-    return words
+    for position, each in enumerate(value, 1):
+        if not isinstance(each, str):
+            raise TypeError(f"must be a list of texts, and item {position} is {_shown(each)}")
+    return value
 
 
 def _texts(value: Any) -> dict[str, str]:
-    if not _is_texts(value):
+    if not isinstance(value, dict):
         raise TypeError(f"must be a table of texts, not {_shown(value)}")
+    for name, each in value.items():
+        if not isinstance(each, str):
+            raise TypeError(f"must be a table of texts, and `{name}` is {_shown(each)}")
     return dict(value)
 
 
@@ -273,8 +290,14 @@ def _capabilities(value: Any) -> Capabilities:
     if not isinstance(value, dict) or set(value) - {"yes", "no"}:
         raise TypeError('must be a table such as {yes = ["tools", "usage"], no = ["images"]}')
     answers = {answer: _words(words) for answer, words in value.items()}
+    known = [each.name for each in fields(Capabilities)]
     for words in answers.values():
-        _check_choices(words, [each.name for each in fields(Capabilities)])
+        fault = choice_fault(words, known)
+        if fault is not None:
+            raise TypeError(fault)
+    both = sorted(set(answers.get("yes", ())) & set(answers.get("no", ())))
+    if both:
+        raise TypeError(f"says both yes and no to `{both[0]}`")
     return Capabilities.of(**{answer: " ".join(words) for answer, words in answers.items()})
 
 
@@ -294,19 +317,10 @@ _READERS: Final[Mapping[Any, Callable[[Any], Any]]] = {
 }
 _READERS_BY_NAME: Final[Mapping[str, Callable[[Any], Any]]] = {
     "base_url_env": _variable,
+    "keep_alive": _entries,
     "key_env": _variable,
     "model_capabilities": _capabilities_by_model,
 }
-
-
-def _check_choices(words: Iterable[str], choices: Iterable[str]) -> None:
-    """Refuses a word that is none of these."""
-    known = list(choices)
-    for word in words:
-        if word not in known:
-            near = difflib.get_close_matches(word, known, n=1)
-            meant = f" (perhaps `{near[0]}` is meant)" if near else ""
-            raise TypeError(f"cannot hold `{word}`{meant}, only {', '.join(known)}")
 
 
 def _shown(value: Any) -> str:
@@ -328,5 +342,5 @@ def _is_texts(value: Any) -> bool:
 
 
 def _meant(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = nearest(word, known)
     return f" Did you mean `{near[0]}`?" if near else ""

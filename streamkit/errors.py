@@ -2,6 +2,7 @@
 
     StreamkitError
     ├── ConfigurationError
+    │   └── MissingKeyError
     ├── ProviderError
     ├── SchemaError
     ├── StreamClaimedError
@@ -54,6 +55,10 @@ class ConfigurationError(StreamkitError, ValueError):
     Raised when a model or a stream is created: an unknown provider, a missing or malformed key,
     wrong types, an impossible setting. Nothing was sent.
     """
+
+
+class MissingKeyError(ConfigurationError):
+    """The provider needs an API key and none was given: it is not set up, and nothing is broken."""
 
 
 class SchemaError(StreamkitError, ValueError):

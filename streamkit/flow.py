@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from streamkit.assembly.assembler import Assembler
-from streamkit.attempt import DeltaAttempt, HTTPAttempt, plugin_error
+from streamkit.attempt import DeltaAttempt, HTTPAttempt, plugin_error, refuse_async
 from streamkit.chunks import StreamChunk
 from streamkit.clock import Clock
 from streamkit.errors import ProviderError, StreamkitError
@@ -210,6 +210,7 @@ class StreamFlow:
 
     def _call(self, provider: HTTPProvider, request: ChatRequest) -> HTTPCall:
         call = provider.request(request)
+        refuse_async(provider.name, "request", call)
         if not isinstance(call, HTTPCall):
             raise TypeError(f"request() gave {type(call).__name__}")
         if not all(isinstance(each, NoticeDelta) for each in call.notices):

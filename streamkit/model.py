@@ -14,7 +14,7 @@ from streamkit.provider import AnyProvider, HTTPProvider, StreamProvider
 from streamkit.redaction import Redactor
 from streamkit.registry.discovery import CONFIG_FILE, Registry, default_registry
 from streamkit.registry.hooks import Hooks
-from streamkit.request import ChatRequest, OutputSchema, ToolChoice, build_request
+from streamkit.request import ChatRequest, OutputSchema, ToolChoice, build_request, check_defaults
 from streamkit.settings import KeySource, Timeouts, resolve_settings
 from streamkit.stream import ChunkStream
 from streamkit.transport.base import Transport
@@ -55,6 +55,18 @@ class RequestSettings(TypedDict, total=False):
     n: int | None
     stream: bool
 
+
+# What `get_model` is given in other ways than as a provider's setting, and how.
+_ELSEWHERE: Final[dict[str, str]] = {
+    "http_client": "is an argument of its own",
+    "network": "is an argument of its own",
+    "timeouts": "is an argument of its own",
+    "defaults": "is an argument of its own",
+    **{
+        name: f"goes into the call, such as stream(…, {name}=…), or into defaults={{…}}"
+        for name in RequestSettings.__annotations__
+    },
+}
 
 # Which capability a request needs, and how to see it. A sure no is refused, unknown passes.
 _NEEDS: Final[dict[str, Callable[[ChatRequest], bool]]] = {
@@ -102,6 +114,7 @@ class Model:
             raise ConfigurationError("The model's name is empty.")
         check_type("timeouts", timeouts, Timeouts)
         check_type("defaults", defaults, Mapping)
+        check_defaults(defaults or {})
         is_own = clock is not None and clock is not SYSTEM_CLOCK
         if is_own and isinstance(transport, HTTPTransport):
             raise ConfigurationError(
@@ -390,6 +403,7 @@ def make_provider(
         table=_table(registry, spec.name),
         table_place=registry.config().place(spec.name),
         ask_secret=registry.hooks.secret,
+        elsewhere=_ELSEWHERE,
     )
     factory = load()
     try:
@@ -400,7 +414,25 @@ def make_provider(
         raise registry.broken(spec.name, error) from error
     if not isinstance(provider, HTTPProvider | StreamProvider):
         raise registry.broken(spec.name, TypeError(f"{spec.factory} makes no provider"))
+    _refuse_no_address(provider)
     return provider
+
+
+def _refuse_no_address(provider: AnyProvider) -> None:
+    """Refuses a provider over HTTP that no request could go to.
+
+    One with a `base_url` of its own may learn its address only when a request is made ready.
+    """
+    if not isinstance(provider, HTTPProvider) or provider.base_url:
+        return
+    if type(provider).base_url is HTTPProvider.base_url:
+        spec = provider.spec
+        names = [each.name for each in spec.env if each.setting == "base_url"]
+        hint = f" or set {' or '.join(names)}" if names else ""
+        raise ConfigurationError(
+            f"`{spec.name}` has no base URL. Pass base_url=…{hint}; the plug-in's own is the "
+            "base_url of its ProviderSpec."
+        )
 
 
 def make_transport(http_client: Any = None, network: Network | None = None) -> HTTPTransport:

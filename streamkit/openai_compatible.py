@@ -4,14 +4,15 @@
 `Quirks` says how; a server that differs more is a subclass.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic_core import to_json
 
 from streamkit.classify import classify_response, error_from_payload
+from streamkit.compat_checks import check_quirks
 from streamkit.error_body import has_error
-from streamkit.errors import ConfigurationError, ProviderError
+from streamkit.errors import ProviderError
 from streamkit.messages import (
     ImagePart,
     Message,
@@ -24,7 +25,17 @@ from streamkit.messages import (
 )
 from streamkit.openai_decode import decode_frame
 from streamkit.plugin import ProviderSpec, Quirks
-from streamkit.provider import Emitter, Frame, HTTPCall, HTTPProvider, ModelInfo, NoticeDelta
+from streamkit.provider import (
+    Emitter,
+    Frame,
+    HTTPCall,
+    HTTPProvider,
+    ModelInfo,
+    NoticeDelta,
+    check_extra,
+    output_text,
+    own_metadata,
+)
 from streamkit.request import ChatRequest
 from streamkit.settings import ProviderSettings
 
@@ -41,12 +52,8 @@ _PLAIN_SETTINGS: Final = (
     "parallel_tool_calls",
 )
 _TOOL_CHOICES: Final = frozenset({"auto", "none", "required"})
-# What of a request is not a setting that a server could refuse or ignore.
-_NO_SETTINGS: Final = frozenset(
-    {"model", "messages", "stream", "extra", "request_id", "conversation_id"}
-)
-_SETTINGS: Final = frozenset(ChatRequest.model_fields) - _NO_SETTINGS
-_EVIDENCE: Final = frozenset({"finish_reason", "terminator"})
+# Without tools, nothing can be said about them.
+_ABOUT_TOOLS: Final = frozenset({"tool_choice", "parallel_tool_calls"})
 _WINDOW_NAMES: Final = ("context_length", "context_window", "max_model_len", "max_context_length")
 
 
@@ -66,7 +73,7 @@ class OpenAICompatibleProvider(HTTPProvider):
         super().__init__(spec, settings)
         if spec.quirks is not None:
             self.quirks = spec.quirks
-        _check(self.quirks, self.name)
+        check_quirks(self.quirks, f"The quirks of `{self.name}`")
 
     def quirks_of(self, model: str) -> Quirks:
         """How requests to one model differ; answers are read by `quirks` whatever the model."""
@@ -90,6 +97,9 @@ class OpenAICompatibleProvider(HTTPProvider):
         settings, notices = self.settings_of(request)
         body.update(settings)
         body.update(request.extra)
+        if "tools" in settings and isinstance(request.extra.get("tools"), list):
+            # Tools that the service itself runs have no other place; the caller's stay.
+            body["tools"] = [*settings["tools"], *request.extra["tools"]]
         return HTTPCall(
             path="/chat/completions",
             json=body,
@@ -104,7 +114,8 @@ class OpenAICompatibleProvider(HTTPProvider):
         A setting that means nothing to the server is left out, with a notice.
         """
         quirks = self.quirks_of(request.model)
-        ignored = [name for name in sorted(quirks.ignored) if _is_given(request, name)]
+        names = quirks.ignored | (_ABOUT_TOOLS if "tools" in quirks.ignored else frozenset())
+        ignored = [name for name in sorted(names) if _is_given(request, name)]
         defaults = {name: ChatRequest.model_fields[name].default for name in ignored}
         kept = request.model_copy(update=defaults)
         notices = [
@@ -247,8 +258,7 @@ class OpenAICompatibleProvider(HTTPProvider):
 
     def _own(self, metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """What this provider itself put into metadata; another's means nothing to its server."""
-        own = (metadata or {}).get(self.name)
-        return own if isinstance(own, dict) else {}
+        return own_metadata(metadata, self.name)
 
     def _refuse_impossible(self, request: ChatRequest) -> None:
         for name in sorted(self.quirks_of(request.model).unsupported):
@@ -256,46 +266,11 @@ class OpenAICompatibleProvider(HTTPProvider):
                 raise ProviderError(
                     "unsupported", f"`{self.name}` does not take the setting `{name}`."
                 )
-        for name, is_wrong, reason in _EXTRA_FAULTS:
-            if name in request.extra and is_wrong(request.extra[name]):
-                raise ProviderError("configuration", reason)
-
-
-def _check(quirks: Quirks, provider: str) -> None:
-    """Refuses a row that cannot be meant; its types are checked where it is written.
-
-    Raises:
-        ConfigurationError: It names what there is not, or leaves no proof of a whole answer.
-    """
-    settings = (quirks.unsupported | quirks.ignored) - _SETTINGS
-    for what, words in (("no setting", settings), ("no evidence", quirks.evidence - _EVIDENCE)):
-        if words:
-            names = ", ".join(f"`{word}`" for word in sorted(words))
-            raise ConfigurationError(f"The quirks of `{provider}` name what is {what}: {names}.")
-    if not quirks.evidence:
-        raise ConfigurationError(
-            f"The quirks of `{provider}` leave no evidence: no answer could ever be complete."
-        )
-
-
-# What `extra` may not set, when it may not, and why.
-_EXTRA_FAULTS: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
-    (
-        "n",
-        lambda value: value not in (None, 1),
-        "A stream is one answer: `n` can only be 1. Make several streams.",
-    ),
-    (
-        "stream",
-        lambda value: True,
-        "`stream` follows from the call that is made and cannot stand in `extra`.",
-    ),
-    (
-        "modalities",
-        lambda value: "audio" in (value or ()),
-        "Audio answers cannot be read: `modalities` can only be text.",
-    ),
-)
+        check_extra(request.extra)
+        if "audio" in (request.extra.get("modalities") or ()):
+            raise ProviderError(
+                "configuration", "Audio answers cannot be read: `modalities` can only be text."
+            )
 
 
 def _is_given(request: ChatRequest, name: str) -> bool:
@@ -355,20 +330,10 @@ def _user_part(part: Part) -> dict[str, Any]:
 
 def _results(parts: tuple[Part, ...]) -> list[dict[str, Any]]:
     return [
-        {"role": "tool", "tool_call_id": part.call_id, "content": _output(part)}
+        {"role": "tool", "tool_call_id": part.call_id, "content": output_text(part)}
         for part in parts
         if isinstance(part, ToolResult) and part.executed_by == "caller"
     ]
-
-
-def _output(result: ToolResult) -> str:
-    if isinstance(result.output, str):
-        return result.output
-    try:
-        return to_json(result.output).decode()
-    except ValueError as error:
-        message = f"The result of the tool `{result.name}` cannot be written as JSON."
-        raise ProviderError("configuration", message, detail=str(error)) from error
 
 
 def _joined_details(details: list[Any]) -> list[Any]:

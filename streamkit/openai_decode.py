@@ -7,28 +7,25 @@ The rules kept here:
 
 1. Only the first choice is read, and little is demanded of it: `choices` may be empty, null or
    absent, and so may `delta`. In a whole answer `message` stands in its place.
-2. A tool call is known by its `index`, else by its id, else by its place in the list. A new id with
-   a name at a known index begins a new call: some servers give every call the index 0.
-3. Reasoning that stands in several fields of one delta is read once.
-4. The last usage counts, wherever it stands; nothing is added up.
-5. An `error` anywhere is a failure, also after the finish reason.
-6. What proves that an answer is whole is the server's to say: a finish reason that proves nothing
+2. Reasoning that stands in several fields of one delta is read once.
+3. The last usage counts, wherever it stands; nothing is added up.
+4. An `error` anywhere is a failure: in the frame, in its choice, or in what the choice says, also
+   beside or after a finish reason. What was said before it is kept.
+5. What proves that an answer is whole is the server's to say: a finish reason that proves nothing
    by itself is held back until the end marker stands behind it.
 """
 
-import math
-from dataclasses import dataclass
 from typing import Any, Final
-
-from pydantic_core import to_json
 
 from streamkit.chunks import Usage
 from streamkit.classify import error_from_payload
 from streamkit.error_body import has_error, value_at
 from streamkit.errors import ProviderError
 from streamkit.openai_template import ContentTemplate
+from streamkit.openai_tool_calls import read_tool_calls
+from streamkit.openai_values import as_object, as_text, as_word, no_such_frame
 from streamkit.plugin import Quirks
-from streamkit.provider import Emitter
+from streamkit.provider import Emitter, token_count
 from streamkit.wire.frames import Frame, FramingError
 
 __all__ = ["decode_frame", "read_usage"]
@@ -60,18 +57,11 @@ _FAILURES: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 
+# Where usage stands besides the frame and its choice: a field of the frame, and the way from there.
+_USAGE_PLACES: Final = (("x_groq", "usage"),)
+
 # Facts about the whole answer that may stand beside `choices`.
 _ANSWER_FACTS: Final = ("citations", "moderation", "prompt_filter_results", "search_results")
-
-
-@dataclass(slots=True)
-class _Call:
-    """What is known of a tool call so far."""
-
-    key: int
-    id: str | None = None
-    name: str | None = None
-    has_arguments: bool = False
 
 
 def decode_frame(frame: Frame, emit: Emitter, quirks: Quirks) -> None:
@@ -122,6 +112,8 @@ def decode_frame(frame: Frame, emit: Emitter, quirks: Quirks) -> None:
         _read_delta(choice.get("message") if delta is None else delta, choice, emit, quirks)
     told = len(emit.deltas)
     _read_beside_choices(payload, choice, emit, quirks)
+    if choice.get("error"):
+        raise _failure({"error": choice["error"]}, quirks)
     reason = choice.get("finish_reason")
     if reason:
         _finish(str(reason), emit, quirks)
@@ -161,12 +153,12 @@ def read_usage(wire: Any, *, output_includes_reasoning: bool = True) -> Usage | 
     """
     if not isinstance(wire, dict):
         return None
-    of_input = _object(wire.get("prompt_tokens_details"))
-    of_output = _object(wire.get("completion_tokens_details"))
-    given = _count(wire.get("prompt_tokens"))
-    written = _count(wire.get("completion_tokens"))
-    total = _count(wire.get("total_tokens"))
-    reasoning = _count(of_output.get("reasoning_tokens"), wire.get("reasoning_tokens"))
+    of_input = as_object(wire.get("prompt_tokens_details"))
+    of_output = as_object(wire.get("completion_tokens_details"))
+    given = token_count(wire.get("prompt_tokens"))
+    written = token_count(wire.get("completion_tokens"))
+    total = token_count(wire.get("total_tokens"))
+    reasoning = token_count(of_output.get("reasoning_tokens"), wire.get("reasoning_tokens"))
     if written is not None and reasoning:
         apart = not output_includes_reasoning
         if total is not None and given is not None:
@@ -176,18 +168,18 @@ def read_usage(wire: Any, *, output_includes_reasoning: bool = True) -> Usage | 
         input_tokens=given,
         output_tokens=written,
         reasoning_tokens=reasoning,
-        cache_read_tokens=_count(
+        cache_read_tokens=token_count(
             of_input.get("cached_tokens"),
             wire.get("cached_tokens"),
             wire.get("prompt_cache_hit_tokens"),
         ),
-        cache_write_tokens=_count(of_input.get("cache_write_tokens")),
+        cache_write_tokens=token_count(of_input.get("cache_write_tokens")),
     )
     return None if usage == Usage() else usage
 
 
 def _identify(payload: dict[str, Any], emit: Emitter) -> None:
-    response_id, model = _word(payload.get("id")), _word(payload.get("model"))
+    response_id, model = as_word(payload.get("id")), as_word(payload.get("model"))
     memory = emit.memory
     if (response_id and "id" not in memory) or (model and "model" not in memory):
         emit.identity(response_id=response_id, model=model)
@@ -202,10 +194,10 @@ def _identify(payload: dict[str, Any], emit: Emitter) -> None:
 def _first_choice(choices: Any) -> dict[str, Any] | None:
     """The choice 0 of a frame; a frame may hold other choices only."""
     if type(choices) is not list:
-        raise _no_such_frame("`choices` is no list")
+        raise no_such_frame("`choices` is no list")
     for position, choice in enumerate(choices):
         if type(choice) is not dict:
-            raise _no_such_frame("a choice is no object")
+            raise no_such_frame("a choice is no object")
         index = choice.get("index")
         if index == 0 or index == "0" or (index is None and position == 0):
             return choice
@@ -220,8 +212,10 @@ def _read_beside_choices(
         wire = value_at(payload, quirks.usage_path)
     else:
         wire = payload.get("usage") or (choice.get("usage") if choice else None)
-        if not wire and "x_groq" in payload:
-            wire = _object(payload["x_groq"]).get("usage")
+        if not wire:
+            for field, path in _USAGE_PLACES:
+                if field in payload:
+                    wire = value_at(payload[field], path)
     if wire:
         usage = read_usage(wire, output_includes_reasoning=quirks.output_includes_reasoning)
         if usage is not None:
@@ -255,31 +249,33 @@ def _refuse_failure(payload: dict[str, Any], quirks: Quirks) -> None:
     if is_error or has_error(payload, quirks.error_path):
         raise _failure(payload, quirks)
     if kind == "chat.completion":
-        raise _no_such_frame("a whole answer holds no choices")
+        raise no_such_frame("a whole answer holds no choices")
 
 
 def _read_delta(delta: Any, choice: dict[str, Any], emit: Emitter, quirks: Quirks) -> None:
     if delta is None:
         return
     if type(delta) is not dict:
-        raise _no_such_frame("`delta` is no object")
+        raise no_such_frame("`delta` is no object")
     has_reasoning = _read_reasoning(delta, emit, quirks)
     content = delta.get("content")
     if isinstance(content, list):
         _read_parts(content, emit, has_reasoning)
     elif content or choice.get("logprobs"):
-        emit.content(_text(content, "content"), metadata=_logprobs(content, choice, emit))
+        emit.content(as_text(content, "content"), metadata=_logprobs(content, choice, emit))
     if delta.get("refusal"):
-        emit.refusal(_text(delta["refusal"], "refusal"))
+        emit.refusal(as_text(delta["refusal"], "refusal"))
     if delta.get("annotations"):
         emit.metadata({"annotations": delta["annotations"]})
+    if delta.get("error"):
+        raise _failure({"error": delta["error"]}, quirks)
     if delta.get("audio"):
         raise ProviderError("unsupported", "The answer is audio, which cannot be read here.")
     if delta.get("tool_calls"):
-        _read_tool_calls(delta["tool_calls"], emit)
+        read_tool_calls(delta["tool_calls"], emit)
     if delta.get("function_call"):
         # The form before tool calls: one call, without an id.
-        _read_tool_calls([{"index": "function_call", "function": delta["function_call"]}], emit)
+        read_tool_calls([{"index": "function_call", "function": delta["function_call"]}], emit)
 
 
 def _read_reasoning(delta: dict[str, Any], emit: Emitter, quirks: Quirks) -> bool:
@@ -295,8 +291,8 @@ def _read_reasoning(delta: dict[str, Any], emit: Emitter, quirks: Quirks) -> boo
         emit.reasoning(text)
         return bool(text)
     if not text:
-        told = [_object(detail) for detail in details]
-        text = "".join(_word(each.get("text") or each.get("summary")) or "" for each in told)
+        told = [as_object(detail) for detail in details]
+        text = "".join(as_word(each.get("text") or each.get("summary")) or "" for each in told)
     # Signatures and encrypted reasoning stand here, and the service wants all of it back.
     emit.reasoning(text, metadata={"reasoning_details": details})
     return bool(text)
@@ -305,7 +301,7 @@ def _read_reasoning(delta: dict[str, Any], emit: Emitter, quirks: Quirks) -> boo
 def _read_parts(parts: list[Any], emit: Emitter, has_reasoning: bool) -> None:
     """Content that is a list: texts, and reasoning that is a list of texts itself."""
     for part in parts:
-        fields = _object(part)
+        fields = as_object(part)
         if fields.get("type") == "thinking":
             if not has_reasoning:
                 inner = fields.get("thinking")
@@ -316,80 +312,17 @@ def _read_parts(parts: list[Any], emit: Emitter, has_reasoning: bool) -> None:
 
 
 def _text_of_part(part: Any) -> str:
-    return part if isinstance(part, str) else _word(_object(part).get("text")) or ""
+    return part if isinstance(part, str) else as_word(as_object(part).get("text")) or ""
 
 
 def _logprobs(content: Any, choice: dict[str, Any], emit: Emitter) -> dict[str, Any] | None:
     """What is told of the tokens of a text, and of those before it that gave no text yet."""
     held: list[Any] = emit.memory.pop("logprobs", [])
-    tokens = _object(choice.get("logprobs")).get("content")
+    tokens = as_object(choice.get("logprobs")).get("content")
     tokens = [*held, *(tokens if isinstance(tokens, list) else ())]
     if tokens and not content:
         emit.memory["logprobs"] = tokens
     return {"logprobs": tokens} if tokens else None
-
-
-def _read_tool_calls(pieces: Any, emit: Emitter) -> None:
-    if not isinstance(pieces, list):
-        raise _no_such_frame("`tool_calls` is no list")
-    for position, piece in enumerate(pieces):
-        if not isinstance(piece, dict):
-            raise _no_such_frame("a tool call is no object")
-        _read_tool_call(piece, position, emit)
-
-
-def _read_tool_call(piece: dict[str, Any], position: int, emit: Emitter) -> None:
-    is_free_text = isinstance(piece.get("custom"), dict)
-    function = _object(piece.get("custom" if is_free_text else "function"))
-    call_id, name = _word(piece.get("id")), _word(function.get("name"))
-    arguments = function.get("input" if is_free_text else "arguments")
-    extra = piece.get("extra_content")
-    if not (call_id or name or arguments or extra):
-        return
-    call = _call_of(piece.get("index"), position, call_id, name, emit)
-    if arguments is not None and not isinstance(arguments, str):
-        # Not text but the object itself; whoever sends it so sends it whole.
-        arguments = None if call.has_arguments else to_json(arguments).decode()
-    emit.tool_call(
-        call.key,
-        id=call_id if call.id is None else None,
-        name=name if call.name is None else None,
-        arguments=arguments,
-        free_text=is_free_text,
-        metadata={"extra_content": extra} if extra else None,
-    )
-    call.id = call.id or call_id
-    call.name = call.name or name
-    call.has_arguments = call.has_arguments or bool(arguments)
-
-
-def _call_of(
-    index: Any, position: int, call_id: str | None, name: str | None, emit: Emitter
-) -> _Call:
-    """The call that a piece belongs to; a new one when it begins one."""
-    calls: list[_Call] = emit.memory.setdefault("calls", [])
-    slots: dict[object, _Call] = emit.memory.setdefault("slots", {})
-    if not isinstance(index, int | str):
-        named = [call for call in calls if call_id and call.id == call_id]
-        slot: tuple[str, object] = ("place", position)
-        call = named[0] if named else slots.get(slot)
-    else:
-        slot = ("index", index)
-        call = slots.get(slot)
-    if call is None or _begins_another(call, index, call_id, name):
-        call = _Call(len(calls))
-        calls.append(call)
-    slots[slot] = call
-    return call
-
-
-def _begins_another(call: _Call, index: Any, call_id: str | None, name: str | None) -> bool:
-    if not name:
-        return False
-    if call_id and call.id:
-        return call_id != call.id
-    # Without an index and without ids, calls come whole, one behind the other.
-    return index is None and call.has_arguments
 
 
 def _finish(raw: str, emit: Emitter, quirks: Quirks) -> None:
@@ -418,31 +351,3 @@ def _json_or_text(frame: Frame) -> Any:
         return frame.json()
     except FramingError:
         return frame.data.decode("utf-8", "replace")
-
-
-def _no_such_frame(why: str) -> ProviderError:
-    return ProviderError("protocol", f"The service's answer makes no sense: {why}.")
-
-
-def _text(value: Any, name: str) -> str:
-    if value is not None and not isinstance(value, str):
-        raise _no_such_frame(f"`{name}` is no text")
-    return value or ""
-
-
-def _word(value: Any) -> str | None:
-    """A text or a number as text; `None` when it is empty or anything else."""
-    is_word = isinstance(value, str | int) and not isinstance(value, bool) and value != ""
-    return str(value) if is_word else None
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _count(*values: Any) -> int | None:
-    """The first of the values that is a number of tokens."""
-    for value in values:
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
-            return int(value)
-    return None

@@ -121,6 +121,22 @@ class EnvVar:
 
 
 Evidence: TypeAlias = Literal["finish_reason", "terminator"]
+#: The settings of a request that a server may refuse or ignore, by their names in `ChatRequest`.
+Setting: TypeAlias = Literal[
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "output_schema",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "stop",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "reasoning_effort",
+    "logprobs",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,17 +151,19 @@ class Quirks:
         include_usage: Ask for usage with `stream_options`; some servers refuse the field.
         output_includes_reasoning: Whether the wire's output count includes reasoning tokens.
         usage_path: Where a frame holds the usage, as `choices.0.usage`; by default every place that
-            is known: beside `choices`, in the first choice, and under `x_groq`.
+            is known, such as beside `choices` and in the first choice.
         error_path: Where a body or a frame holds its error, such as `fault.detail`; by default
             `error`, or the whole body.
         keep_alive: Frames that only keep the connection alive and add nothing: their event's name,
             or their whole text.
         evidence: What proves that an answer is complete; either is enough where both stand.
         unsupported: Request settings that the server refuses: so does the core, before sending.
-        ignored: Request settings that mean nothing to the server: left out, with a notice.
+        ignored: Request settings that mean nothing to the server: left out, with a notice. Without
+            `tools`, what is said about them is left out too.
         prefill_field: The field of a last assistant message that asks to continue it, such as
             `partial`; `None` sends it as any other message.
-        error_kinds: The server's own error codes and types, and the kinds they mean.
+        error_kinds: The server's own error codes and types, and the kinds of `ErrorInfo.kind` that
+            they mean.
         close_connection: Send `Connection: close`: the server closes it after a stream anyway.
         key_header: The header that carries the key; the default sends `Authorization: Bearer`.
         headers: More headers for each request.
@@ -161,8 +179,8 @@ class Quirks:
     error_path: str | None = None
     keep_alive: frozenset[str] = frozenset()
     evidence: frozenset[Evidence] = frozenset({"finish_reason", "terminator"})
-    unsupported: frozenset[str] = frozenset()
-    ignored: frozenset[str] = frozenset()
+    unsupported: frozenset[Setting] = frozenset()
+    ignored: frozenset[Setting] = frozenset()
     prefill_field: str | None = None
     error_kinds: Mapping[str, str] = field(default_factory=dict)
     close_connection: bool = False

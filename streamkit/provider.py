@@ -7,10 +7,13 @@ framing, order, proof of completion, errors and secrets are the core's.
 What is not HTTP is a `StreamProvider`: it gives the deltas itself.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias, get_args
+
+from pydantic_core import to_json
 
 from streamkit.assembly.deltas import (
     ContentDelta,
@@ -28,6 +31,7 @@ from streamkit.assembly.deltas import (
 from streamkit.chunks import Usage
 from streamkit.classify import classify_response
 from streamkit.errors import ProviderError
+from streamkit.messages import ToolResult
 from streamkit.plugin import Capabilities, ProviderSpec
 from streamkit.request import ChatRequest
 from streamkit.settings import ProviderSettings, Timeouts
@@ -57,9 +61,21 @@ __all__ = [
     "ToolCallDelta",
     "ToolResultDelta",
     "UsageDelta",
+    "check_extra",
+    "output_text",
+    "own_metadata",
+    "token_count",
 ]
 
 Framing: TypeAlias = Literal["sse", "ndjson", "json"]
+_FRAMINGS: Final[tuple[str, ...]] = get_args(Framing)
+
+
+def _text(value: Any, what: str) -> Any:
+    """Refuses what is no text, at the line that gives it."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be text, not {type(value).__name__}")
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +98,16 @@ class HTTPCall:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     method: str = "POST"
     notices: tuple[NoticeDelta, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Here, so that the traceback names the author's own line.
+        for name in ("path", "method"):
+            _text(getattr(self, name), name)
+        for name, value in self.headers.items():
+            if not isinstance(value, str):
+                raise TypeError(f"the header {name!r} must be text, not {type(value).__name__}")
+        if self.framing not in _FRAMINGS:
+            raise ValueError(f"framing must be one of {', '.join(_FRAMINGS)}, not {self.framing!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,20 +148,22 @@ class Emitter:
     def content(self, text: str, *, metadata: dict[str, Any] | None = None) -> None:
         """The next characters of the answer."""
         if text:
-            is_plain = metadata is None and type(text) is str
-            self.deltas.append(text if is_plain else ContentDelta(text, False, metadata))
+            if metadata is None and type(text) is str:
+                self.deltas.append(text)
+            else:
+                self.deltas.append(ContentDelta(_text(text, "content"), False, metadata))
 
     def refusal(self, text: str) -> None:
         """The next characters of a refusal."""
         if text:
-            self.deltas.append(ContentDelta(text, True))
+            self.deltas.append(ContentDelta(_text(text, "refusal"), True))
 
     def reasoning(
         self, text: str, *, redacted: bool = False, metadata: dict[str, Any] | None = None
     ) -> None:
         """The next characters of the reasoning, or a signature or redaction that belongs to it."""
         if text or redacted or metadata:
-            self.deltas.append(ReasoningDelta(text, redacted, metadata))
+            self.deltas.append(ReasoningDelta(_text(text, "reasoning"), redacted, metadata))
 
     def tool_call(
         self,
@@ -155,7 +183,7 @@ class Emitter:
                 key,
                 id or None,
                 name or None,
-                arguments or "",
+                _text(arguments or "", "arguments"),
                 free_text,
                 done,
                 executed_by,
@@ -317,3 +345,56 @@ class StreamProvider(Provider):
 
 
 AnyProvider: TypeAlias = HTTPProvider | StreamProvider
+
+
+# For the two translations of a provider.
+
+_OF_THE_CALL: Final = ("messages", "model", "stream")
+
+
+def check_extra(extra: Mapping[str, Any]) -> None:
+    """Refuses in `ChatRequest.extra` what the call itself says: a second word would be silent.
+
+    Raises:
+        ProviderError: It sets the messages, the model, `stream`, or asks for several answers
+            (`configuration`).
+    """
+    for name in _OF_THE_CALL:
+        if name in extra:
+            raise ProviderError(
+                "configuration", f"`{name}` follows from the call and cannot stand in `extra`."
+            )
+    if extra.get("n") not in (None, 1):
+        raise ProviderError(
+            "configuration",
+            "A stream is one answer: `n` can only be 1. Make several streams.",
+        )
+
+
+def output_text(result: ToolResult) -> str:
+    """What a tool gave back, as the text that services want: JSON for anything but text.
+
+    Raises:
+        ProviderError: It cannot be written as JSON (`configuration`).
+    """
+    if isinstance(result.output, str):
+        return result.output
+    try:
+        return to_json(result.output).decode()
+    except ValueError as error:
+        message = f"The result of the tool `{result.name}` cannot be written as JSON."
+        raise ProviderError("configuration", message, detail=str(error)) from error
+
+
+def own_metadata(metadata: Mapping[str, Any] | None, provider: str) -> Mapping[str, Any]:
+    """What a provider itself put into metadata; another's means nothing to its service."""
+    own = (metadata or {}).get(provider)
+    return own if isinstance(own, Mapping) else {}
+
+
+def token_count(*values: Any) -> int | None:
+    """The first of the values that is a number of tokens, whatever JSON says in its place."""
+    for value in values:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+            return int(value)
+    return None

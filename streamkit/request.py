@@ -1,13 +1,14 @@
 """What a model is asked: messages, tools and settings, for no provider in particular."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from streamkit.errors import ConfigurationError
 from streamkit.messages import Message, MessageInput, Tool, schema_problem
+from streamkit.words import nearest
 
 __all__ = ["ChatRequest", "OutputSchema", "ToolChoice", "build_request"]
 
@@ -114,6 +115,9 @@ class ChatRequest(BaseModel):
         return self
 
 
+_SETTINGS: Final = frozenset(ChatRequest.model_fields) - {"model", "messages"}
+
+
 def build_request(
     model: str,
     messages: MessageInput,
@@ -135,13 +139,7 @@ def build_request(
     Raises:
         ConfigurationError: Something is wrong with them; the message says what.
     """
-    merged = {**(defaults or {}), **settings}
-    for name in ("model", "messages"):
-        if name in merged:
-            raise ConfigurationError(f"`{name}` is no setting of a request: it is given already.")
-    answers = merged.pop("n", None)
-    if answers is not None and answers != 1:
-        raise ConfigurationError("A stream is one answer: `n` can only be 1. Make several streams.")
+    merged = _merged(defaults or {}, settings)
     collected = _messages(messages)
     if not collected:
         raise ConfigurationError("There are no messages: give a text or at least one message.")
@@ -150,9 +148,39 @@ def build_request(
     try:
         return ChatRequest(model=model, messages=collected, **merged)
     except ValidationError as error:
-        raise ConfigurationError(_in_words(error)) from None
+        raise ConfigurationError(_in_words(error, _SETTINGS)) from None
     except TypeError as error:
         raise ConfigurationError(f"The request cannot be read: {error}.") from error
+
+
+def check_defaults(defaults: Mapping[str, Any]) -> None:
+    """Refuses settings that no request could have; whether they fit together, a request says.
+
+    Raises:
+        ConfigurationError: One of them is unknown or malformed.
+    """
+    if not defaults:
+        return
+    try:
+        ChatRequest(model="any", messages=(Message.user("any"),), **_merged(defaults, {}))
+    except ValidationError as error:
+        # Without a place it is about several settings, and the others come with the call.
+        if all(each["loc"] for each in error.errors(include_input=False, include_url=False)):
+            raise ConfigurationError(f"`defaults`: {_in_words(error, _SETTINGS)}") from None
+    except TypeError as error:
+        raise ConfigurationError(f"`defaults` cannot be read: {error}.") from error
+
+
+def _merged(defaults: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a request; those of the call come first."""
+    merged = {**defaults, **settings}
+    for name in ("model", "messages"):
+        if name in merged:
+            raise ConfigurationError(f"`{name}` is no setting of a request: it is given already.")
+    answers = merged.pop("n", None)
+    if answers is not None and answers != 1:
+        raise ConfigurationError("A stream is one answer: `n` can only be 1. Make several streams.")
+    return merged
 
 
 def _system(text: object) -> Message:
@@ -195,13 +223,20 @@ def _message(item: object, position: int) -> Message:
         raise ConfigurationError(f"Message {position}: {_in_words(error)}") from None
 
 
-def _in_words(error: ValidationError) -> str:
-    """The problems without the values: those may be private."""
+def _in_words(error: ValidationError, known: Iterable[str] = ()) -> str:
+    """The problems without the values: those may be private.
+
+    Args:
+        error: What was found.
+        known: The words that one in its place may have meant.
+    """
     problems = []
     for problem in error.errors(include_input=False, include_url=False):
         place = ".".join(str(step) for step in problem["loc"])
         text = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            text = "there is no such setting; a provider's own settings go into `extra`"
+            near = nearest(place, known)
+            meant = f"; did you mean `{near[0]}`?" if near else ";"
+            text = f"there is no such setting{meant} a provider's own settings go into `extra`"
         problems.append(f"`{place}`: {text}" if place else text)
     return "; ".join(problems) + "."

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from streamkit.config_file import is_variable
-from streamkit.errors import ConfigurationError
+from streamkit.errors import ConfigurationError, MissingKeyError
 from streamkit.plugin import EnvVar, ProviderSpec
+from streamkit.words import nearest
 
 # Three years: clocks, locks and sockets refuse to wait for much longer.
 _LONGEST_WAIT_S: Final = 1e8
@@ -162,6 +163,7 @@ def resolve_settings(
     table: Mapping[str, Any] | None = None,
     table_place: str = "the config file",
     ask_secret: AskSecret | None = None,
+    elsewhere: Mapping[str, str] | None = None,
 ) -> ProviderSettings:
     """Collects a provider's settings, and where each one came from.
 
@@ -174,10 +176,12 @@ def resolve_settings(
         table: The provider's table in the config file. `key_env` in it names the variable of a key.
         table_place: Where the table is, for messages.
         ask_secret: Asks plug-ins for what is secret and stands nowhere else.
+        elsewhere: What is given in other ways than as a provider's setting, and how, for messages.
 
     Raises:
-        ConfigurationError: A needed key is missing, a setting is malformed or unknown, or a key
-            from the config file would go to an address from elsewhere.
+        ConfigurationError: A setting is malformed or unknown, or a key from the config file would
+            go to an address from elsewhere.
+        MissingKeyError: A needed key is missing, and nothing of that is the matter.
     """
     environment = os.environ if environment is None else environment
     table = table or {}
@@ -202,15 +206,17 @@ def resolve_settings(
             take(name, *(ask_secret(spec.name, name) or (None, "")))
     take("base_url", spec.base_url, DEFAULT)
     _keep_apart(spec, of_table, sources, table_place)
-    key = _key(spec, values.pop("api_key", None), sources, table)
+    given_key = values.pop("api_key", None)
     url = values.pop("base_url")
     if not isinstance(url, str):
         raise ConfigurationError(
             f"The base URL for `{spec.name}` from {sources['base_url']} must be text."
         )
-    _refuse_unknown(spec, values, sources)
+    _refuse_unknown(spec, values, sources, elsewhere or {})
     if url or sources["base_url"] != DEFAULT:
         url = checked_base_url(url, spec.name, sources["base_url"])
+    # After everything else: a key that is missing may have been given under a misspelt name.
+    key = _key(spec, given_key, sources, table)
     return ProviderSettings(
         provider=spec.name, base_url=url, api_key=key, options=values, sources=sources
     )
@@ -291,7 +297,7 @@ def _key(
         if table.get("key_env"):
             variables.insert(0, table["key_env"])
         hint = f" or set {' or '.join(dict.fromkeys(variables))}" if variables else ""
-        raise ConfigurationError(
+        raise MissingKeyError(
             f"`{spec.name}` needs an API key. Pass api_key=…{hint} (an empty variable is unset)."
         )
     if callable(given) and not isinstance(given, SecretStr):
@@ -300,14 +306,25 @@ def _key(
 
 
 def _refuse_unknown(
-    spec: ProviderSpec, values: Mapping[str, Any], sources: Mapping[str, str]
+    spec: ProviderSpec,
+    values: Mapping[str, Any],
+    sources: Mapping[str, str],
+    elsewhere: Mapping[str, str],
 ) -> None:
-    known = {*spec.options, *(variable.setting for variable in spec.env)}
+    known = {*spec.options, *(variable.setting for variable in spec.env), "api_key", "base_url"}
     unknown = sorted(set(values) - known)
-    if unknown:
-        allowed = ", ".join(sorted(known | {"api_key", "base_url"}))
-        is_given = sources[unknown[0]] == ARGUMENT
-        raise ConfigurationError(
-            f"`{spec.name}` has no setting {', '.join(map(repr, unknown))}"
-            f"{'' if is_given else f' ({sources[unknown[0]]})'}. It takes: {allowed}."
-        )
+    if not unknown:
+        return
+    name = unknown[0]
+    is_given = sources[name] == ARGUMENT
+    words = {**dict.fromkeys(known, ""), **(elsewhere if is_given else {})}
+    near = [name] if name in words else nearest(name, words)[:1]
+    # A word that is right, but not here, needs no asking whether it is meant.
+    meant = [f"Did you mean `{each}`?" for each in near if each != name]
+    ways = [f"`{each}` {words[each]}." for each in near if words[each]]
+    place = "" if is_given else f" ({sources[name]})"
+    raise ConfigurationError(
+        f"`{spec.name}` has no setting {', '.join(map(repr, unknown))}{place}. "
+        + "".join(f"{each} " for each in (*meant, *ways))
+        + f"It takes: {', '.join(sorted(known))}."
+    )

@@ -105,7 +105,11 @@ class ChunkStream:
         self._interrupt()
 
     def text(self) -> "TextView":
-        """A view that yields the answer's text alone, and raises `StreamFailed` on an error."""
+        """A view that yields the answer's text alone, and raises `StreamFailed` on an error.
+
+        It shares the stream: reading goes on where it was, through whichever view, and nothing is
+        yielded twice.
+        """
         return TextView(self)
 
     # Asynchronous reading.

@@ -31,7 +31,7 @@ from streamkit.provider import Emitter, Frame, Framing, HTTPCall, HTTPProvider
 from streamkit.request import ChatRequest
 from streamkit.settings import ProviderSettings
 from streamkit.transport.base import TransportFailure
-from streamkit.transport.memory import MemoryTransport
+from streamkit.transport.memory import MemoryTransport, Reply
 from tests.assembly.builders import new_assembler
 
 SPEC = ProviderSpec(name="acme", api_version=1, factory="nowhere:Nothing")
@@ -262,6 +262,33 @@ def test_a_bug_in_request_is_an_error_chunk_and_nothing_is_sent(
     assert chunks[0].type == "start"
     failed(chunks, "plugin")
     assert not transport.requests
+
+
+class Asynchronous(Acme):
+    """A plug-in whose author took it for an asynchronous contract."""
+
+    async def request(self, request: ChatRequest) -> HTTPCall:  # type: ignore[override]  # the bug
+        return HTTPCall(path="/chat")
+
+    async def decode(self, frame: Frame, emit: Emitter) -> None:  # type: ignore[override]  # the bug
+        emit.content("never")
+
+
+def test_a_request_that_is_asynchronous_is_told_and_leaves_no_warning() -> None:
+    transport = MemoryTransport([Reply(b"")])
+    last = list(Model(acme(Asynchronous), "m", transport=transport).stream("Hi"))[-1]
+    assert isinstance(last, ErrorChunk)
+    assert last.error.kind == "plugin"
+    assert last.error.message == (
+        "The provider `acme` has an `async def request`; request() must not be async."
+    )
+    assert transport.requests == []
+
+
+@pytest.mark.parametrize("body", [sse(say="a"), sse(say="a") + sse(say="x" * 2000)])
+def test_a_decode_that_is_asynchronous_is_told_and_leaves_no_warning(body: bytes) -> None:
+    last = failed(play([body], provider=Asynchronous), "plugin")
+    assert "decode() must not be async" in last.error.message
 
 
 def test_the_traceback_of_a_bug_is_cut_by_steps_and_never_within_a_line() -> None:

@@ -10,10 +10,12 @@ import pytest
 import streamkit
 from streamkit import ConfigurationError, Message, Model, Network
 from streamkit.chunks import EndChunk, ErrorChunk, chunk_to_json
+from streamkit.model import make_provider
 from streamkit.plugin import Capabilities, EnvVar, ProviderSpec
 from streamkit.provider import HTTPProvider, ProviderSettings
 from streamkit.testing import Answer, ManualClock, MemoryTransport, Pause, Reply, ScriptedModel
 from streamkit.transport.http import HTTPTransport
+from tests.closing import TextProvider
 from tests.compatible_servers import compatible
 
 KEY = "sk-canary-abc/def+0123456789"
@@ -39,6 +41,62 @@ WHOLE = (
 def test_an_argument_of_the_wrong_type_is_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         streamkit.get_model("openai/any", api_key=KEY, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (
+            {"timeout": 3},
+            "no setting 'timeout'. Did you mean `timeouts`? `timeouts` is an argument",
+        ),
+        (
+            {"http_clients": 3},
+            "Did you mean `http_client`? `http_client` is an argument of its own",
+        ),
+        (
+            {"max_tokens": 5},
+            (
+                "no setting 'max_tokens'. `max_tokens` goes into the call, such as "
+                "stream(…, max_tokens=…), or into defaults={…}. It takes: "
+            ),
+        ),
+        ({"max_token": 5}, "Did you mean `max_tokens`? `max_tokens` goes into the call"),
+        ({"zone": 5}, "no setting 'zone'. It takes: "),
+    ],
+)
+def test_what_is_no_setting_of_a_provider_is_told_with_where_it_goes(
+    given: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        streamkit.get_model("openai/any", api_key=KEY, **given)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ((), "`text` has no base URL. Pass base_url=…; the plug-in's own is the base_url of its "),
+        ((EnvVar("TEXT_URL", "base_url"),), "Pass base_url=… or set TEXT_URL; the plug-in's own"),
+    ],
+)
+def test_a_missing_address_is_told_when_the_model_is_made(
+    variables: tuple[EnvVar, ...], says: str
+) -> None:
+    spec = ProviderSpec(name="text", api_version=1, factory="a:A", needs_key=False, env=variables)
+    with pytest.raises(ConfigurationError) as caught:
+        make_provider(spec, lambda: TextProvider)
+    assert says in str(caught.value)
+
+
+def test_a_provider_may_learn_its_address_later() -> None:
+    class Late(TextProvider):
+        @property
+        def base_url(self) -> str:
+            return ""
+
+    spec = ProviderSpec(name="text", api_version=1, factory="a:A", needs_key=False)
+    assert isinstance(make_provider(spec, lambda: Late), Late)
 
 
 @pytest.mark.parametrize("ref", [5, None, b"openai/gpt"])

@@ -155,6 +155,50 @@ def test_an_error_inside_the_answer_is_raised(payload: Any, kind: str) -> None:
     assert (error.kind, error.message) == (kind, "no")
 
 
+FAULT = {"message": "no", "code": 502}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        chunk({}, error=FAULT),
+        chunk({}, error=FAULT, finish_reason="stop"),
+        chunk({}, error=FAULT, finish_reason="error"),
+        chunk(None, error="no"),
+        chunk({"error": FAULT}),
+        {"choices": [{"message": {"content": None}, "finish_reason": "stop", "error": FAULT}]},
+        {"choices": [{"message": {"content": None, "error": "no"}, "finish_reason": "stop"}]},
+    ],
+)
+def test_an_error_inside_the_choice_is_raised(payload: Any) -> None:
+    error = failure(payload)
+    assert (error.kind, error.message) == ("provider", "no")
+    assert failure({**payload, "usage": TOLD}, error_path="fault.detail").message == "no"
+
+
+@pytest.mark.parametrize("nothing", [None, "", {}, False])
+def test_an_error_that_says_nothing_is_none(nothing: Any) -> None:
+    answer = chunk({"content": "a", "error": nothing}, error=nothing)
+    assert decoded(answer, answer) == [ContentDelta("a"), ContentDelta("a")]
+
+
+@pytest.mark.parametrize("place", ["delta", "message"])
+def test_what_was_said_beside_an_error_of_the_choice_is_kept(place: str) -> None:
+    choice = {place: {"content": "The sky"}, "finish_reason": "stop", "error": FAULT}
+    emit = Emitter()
+    for content in ("a", "b"):
+        compatible().decode(frame(chunk({"content": content})), emit)
+    with pytest.raises(ProviderError, match="no") as caught:
+        compatible().decode(frame({"choices": [choice], "usage": TOLD}), emit)
+    assert emit.deltas == [
+        "a",
+        "b",
+        "The sky",
+        UsageDelta(Usage(input_tokens=5, output_tokens=7), TOLD),
+    ]
+    assert "The sky" not in str(caught.value.detail)
+
+
 def test_usage_beside_an_error_is_kept() -> None:
     emit = Emitter()
     with pytest.raises(ProviderError):
@@ -241,7 +285,7 @@ values = st.recursive(
 )
 some_choices = st.lists(
     st.fixed_dictionaries(
-        {}, optional=dict.fromkeys(("index", "delta", "message", "finish_reason"), values)
+        {}, optional=dict.fromkeys(("index", "delta", "message", "finish_reason", "error"), values)
     ),
     max_size=2,
 )

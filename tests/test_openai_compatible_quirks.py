@@ -1,6 +1,6 @@
 """Each quirk of an OpenAI-compatible server makes its difference, and only that."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -16,7 +16,7 @@ from streamkit.chunks import Usage
 from streamkit.errors import ConfigurationError, ProviderError
 from streamkit.messages import Message, ReasoningPart, TextPart, Tool, ToolCall, ToolResult
 from streamkit.openai_compatible import OpenAICompatibleProvider
-from streamkit.plugin import ProviderSpec, Quirks
+from streamkit.plugin import ProviderSpec, Quirks, Setting
 from streamkit.provider import Emitter, Frame, HTTPCall
 from streamkit.request import ChatRequest, build_request
 from streamkit.settings import ProviderSettings
@@ -97,15 +97,28 @@ def test_requests_may_differ_between_models() -> None:
 @pytest.mark.parametrize(
     ("quirks", "words"),
     [
-        (Quirks(unsupported=frozenset({"temprature"})), "no setting: `temprature`"),
-        (Quirks(ignored=frozenset({"model", "x"})), "no setting: `model`, `x`"),
-        (Quirks(evidence=frozenset({"done"})), "no evidence: `done`"),  # type: ignore[arg-type]
-        (Quirks(evidence=frozenset()), "leave no evidence"),
+        ({"unsupported": {"temprature"}}, "`unsupported` cannot hold `temprature` (perhaps `tempe"),
+        ({"ignored": {"model", "seed"}}, "`ignored` cannot hold `model`, only tools, tool_choice"),
+        ({"evidence": {"done"}}, "`evidence` cannot hold `done`, only finish_reason, terminator."),
+        ({"evidence": frozenset()}, "`evidence` must not be empty: no answer could ever be compl"),
+        ({"error_kinds": {"E": "qouta"}}, "`error_kinds` cannot hold `qouta` (perhaps `quota` is "),
+        ({"headers": {"A": "ü"}}, "`headers` gives `A` a value that no header can carry: "),
+        ({"headers": {"Bad Name": "x"}}, "`headers` has a name that must be a header's name: "),
+        ({"key_header": ""}, "`key_header` must be a header's name: letters, digits and hyphens."),
+        ({"usage_path": "a..b"}, "`usage_path` must be names or positions with a dot between them"),
+        ({"error_path": "choices"}, "`error_path` cannot be choices: every answer has it, and "),
+        ({"max_tokens_field": ""}, "`max_tokens_field` must not be empty."),
     ],
 )
-def test_a_row_that_cannot_be_meant_is_refused_at_once(quirks: Quirks, words: str) -> None:
-    with pytest.raises(ConfigurationError, match=words):
-        small(quirks)
+def test_a_row_that_cannot_be_meant_is_refused_at_once(quirks: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        small(Quirks(**quirks))
+    assert str(caught.value).startswith(f"The quirks of `acme`: {words}")
+
+
+def test_what_a_server_may_refuse_or_ignore_is_every_setting_of_a_request() -> None:
+    no_settings = {"model", "messages", "stream", "extra", "request_id", "conversation_id"}
+    assert set(get_args(Setting)) == set(ChatRequest.model_fields) - no_settings
 
 
 # Settings that a server ignores.
@@ -143,6 +156,18 @@ def test_each_ignored_setting_has_its_notice_in_a_fixed_order() -> None:
 
 def test_what_was_not_given_needs_no_notice() -> None:
     assert asked(quirks={"ignored": frozenset(GIVEN)}).notices == ()
+
+
+def test_ignored_tools_leave_nothing_behind_that_is_about_them() -> None:
+    settings: dict[str, Any] = {
+        "tools": [Tool(name="f")],
+        "tool_choice": "required",
+        "parallel_tool_calls": False,
+    }
+    call = asked(quirks={"ignored": frozenset({"tools"})}, **settings)
+    assert body(call) == body(asked())
+    told = [notice.message.split("`")[1] for notice in call.notices]
+    assert told == sorted(settings)
 
 
 def test_an_ignored_setting_may_still_be_forced() -> None:

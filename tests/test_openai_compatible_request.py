@@ -163,12 +163,27 @@ def test_extra_settings_have_the_last_word() -> None:
 
 
 @pytest.mark.parametrize(
-    "extra", [{"n": 2}, {"n": 0}, {"stream": True}, {"modalities": ["text", "audio"]}]
+    "extra",
+    [
+        {"n": 2},
+        {"n": 0},
+        {"stream": True},
+        {"model": "m-2"},
+        {"messages": []},
+        {"modalities": ["text", "audio"]},
+    ],
 )
 def test_extra_settings_that_would_change_the_call_are_refused(extra: dict[str, Any]) -> None:
     with pytest.raises(ProviderError, match=next(iter(extra))) as caught:
         sent(extra=extra)
     assert caught.value.kind == "configuration"
+
+
+def test_tools_of_the_service_s_own_stand_beside_the_caller_s() -> None:
+    search = {"type": "web_search"}
+    assert sent(extra={"tools": [search]})["tools"] == [search]
+    both = sent(tools=[WEATHER], extra={"tools": [search]})["tools"]
+    assert both == [*sent(tools=[WEATHER])["tools"], search]
 
 
 def test_a_setting_that_the_server_refuses_is_named() -> None:

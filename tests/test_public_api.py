@@ -71,7 +71,7 @@ def test_a_public_module_lists_every_public_name_it_defines(name: str) -> None:
         if not each.startswith("_") and getattr(value, "__module__", None) == module.__name__
     }
     # What other modules of the package need and users do not.
-    internal = {"messages": {"schema_problem"}}.get(name, set())
+    internal = {"messages": {"schema_problem"}, "request": {"check_defaults"}}.get(name, set())
     assert defined - set(module.__all__) == internal
 
 
@@ -105,6 +105,7 @@ def test_describing_a_provider_imports_neither_an_http_client_nor_pydantic(name:
     loaded = loaded_after(code)
     assert not {"httpx", "pydantic", "pydantic_core", "anyio", "asyncio"} & roots(loaded)
     assert {each for each in loaded if each.startswith("streamkit.")} == {
+        "streamkit.compat_checks",
         "streamkit.config_file",
         "streamkit.errors",
         "streamkit.plugin",
@@ -116,6 +117,7 @@ def test_describing_a_provider_imports_neither_an_http_client_nor_pydantic(name:
         "streamkit.registry.once",
         "streamkit.registry.records",
         "streamkit.registry.references",
+        "streamkit.words",
     }
 
 

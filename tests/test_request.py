@@ -9,6 +9,7 @@ from streamkit.errors import ConfigurationError
 from streamkit.messages import ImagePart, Message, Tool
 from streamkit.model import get_model
 from streamkit.request import ChatRequest, OutputSchema, build_request
+from streamkit.stream import ChunkStream
 
 CANARY = "my private words"
 WEATHER = Tool(name="weather", parameters={"type": "object", "properties": {}})
@@ -229,7 +230,34 @@ def test_a_stream_that_cannot_be_is_refused_when_it_is_created(
         get_model("echo/echo").stream(messages, **settings)
 
 
-def test_defaults_are_refused_when_the_stream_is_created() -> None:
-    model = get_model("echo/echo", defaults={"temperature": "hot"})
-    with pytest.raises(ConfigurationError, match="`temperature`"):
+@pytest.mark.parametrize(
+    ("defaults", "says"),
+    [
+        ({"temperature": "hot"}, "`defaults`: `temperature`: "),
+        ({"max_token": 5}, "`defaults`: `max_token`: there is no such setting; did you mean `max_"),
+        ({"wholly": 5}, "`wholly`: there is no such setting; a provider's own settings go into"),
+        ({"model": "other"}, "`model` is no setting of a request"),
+        ({"n": 2}, "`n` can only be 1"),
+        ({5: 5}, "`defaults` cannot be read: keywords must be strings"),
+    ],
+)
+def test_defaults_are_refused_when_the_model_is_made(defaults: Any, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        get_model("echo/echo", defaults=defaults)
+
+
+def test_settings_whose_names_are_no_texts_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="The request cannot be read: keywords must be"):
+        build(defaults={5: 5})
+
+
+def test_defaults_that_need_others_wait_for_the_call() -> None:
+    model = get_model("openai/any", api_key="sk-canary-1", defaults={"tool_choice": "required"})
+    assert isinstance(model.stream("Hi", tools=[WEATHER]), ChunkStream)
+    with pytest.raises(ConfigurationError, match="`tool_choice` needs `tools`"):
         model.stream("Hi")
+
+
+def test_a_misspelt_setting_of_a_call_is_told_with_the_word_it_resembles() -> None:
+    with pytest.raises(ConfigurationError, match="did you mean `temperature`"):
+        get_model("echo/echo").stream("Hi", temprature=1)  # type: ignore[call-arg]  # the fault

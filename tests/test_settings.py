@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from streamkit.errors import ConfigurationError
+from streamkit.errors import ConfigurationError, MissingKeyError
 from streamkit.model import get_model
 from streamkit.plugin import EnvVar, ProviderSpec
 from streamkit.settings import ProviderSettings, Timeouts, resolve_settings
@@ -107,6 +107,15 @@ def test_a_missing_key_without_variables_names_the_argument() -> None:
         resolve_settings(spec, environment={})
 
 
+def test_a_missing_key_is_told_apart_from_what_is_wrong() -> None:
+    with pytest.raises(MissingKeyError):
+        resolve()
+    for wrong in ({"api_key": ""}, {"base_url": "a"}, {"options": {"zone": 1}}):
+        with pytest.raises(ConfigurationError) as caught:
+            resolve(**wrong)
+        assert type(caught.value) is ConfigurationError
+
+
 BAD_KEYS = [
     ("", "is empty"),
     ("  ", "is empty"),
@@ -196,6 +205,24 @@ def test_a_setting_that_the_provider_does_not_have_is_refused_with_those_it_has(
         ConfigurationError, match=r"no setting 'zone'\. It takes: api_key, base_url, "
     ):
         resolve(api_key=CANARY, options={"zone": "x", "tier": "a"})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("api-key", "api_key"), ("Base_URL", "base_url"), ("regoin", "region")]
+)
+def test_a_misspelt_setting_is_told_with_the_word_it_resembles_also_without_a_key(
+    name: str, meant: str
+) -> None:
+    says = f"`acme` has no setting '{name}'\\. Did you mean `{meant}`\\? It takes: "
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        resolve(options={name: CANARY})
+    assert CANARY not in str(caught.value)
+
+
+def test_a_misspelt_key_of_a_table_is_told_and_not_said_to_be_missing() -> None:
+    with pytest.raises(ConfigurationError, match=r"'api-key' .*Did you mean `api_key`") as caught:
+        resolve(table={"api-key": CANARY})
+    assert CANARY not in str(caught.value)
 
 
 def test_an_option_that_is_none_is_not_given() -> None:

@@ -321,6 +321,14 @@ def test_collecting_raises_what_broke_the_stream_and_keeps_what_came() -> None:
     assert transport.open_exchanges == 0
 
 
+def test_the_view_of_the_text_shares_the_stream_and_goes_on_where_it_was() -> None:
+    stream, _ = memory_stream()
+    first = next(iter(stream.text()))
+    rest = "".join(chunk.content for chunk in stream if isinstance(chunk, ContentChunk))
+    assert (first, rest) == ("one", "twothree")
+    assert list(stream) == []
+
+
 # Memory.
 
 

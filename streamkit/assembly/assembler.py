@@ -11,7 +11,7 @@ The rules of a stream that live here, and nowhere else:
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, cast
 
 from streamkit.assembly.attempts import AttemptLog
 from streamkit.assembly.deltas import (
@@ -27,7 +27,7 @@ from streamkit.assembly.deltas import (
     ToolResultDelta,
     UsageDelta,
 )
-from streamkit.assembly.facts import AnswerFacts, text_or_none
+from streamkit.assembly.facts import AnswerFacts, check_reason, text_or_none
 from streamkit.assembly.tool_calls import OpenCall
 from streamkit.assembly.unicode import is_whole, mended, mended_value, split_trailing_half
 from streamkit.chunks import (
@@ -46,7 +46,6 @@ from streamkit.chunks import (
 from streamkit.errors import ProviderError
 from streamkit.redaction import MAX_MESSAGE, Redactor
 
-_REASONS: Final = frozenset(get_args(FinishReason))
 # The run of the answer's text, compared by identity.
 _CONTENT: Final = "content"
 
@@ -344,8 +343,7 @@ class Assembler:
         )
 
     def _on_finish(self, delta: FinishDelta, elapsed_ms: int, out: list[StreamChunk]) -> None:
-        if delta.reason not in _REASONS:
-            raise ProviderError("plugin", f"The provider gave {delta.reason!r} as finish reason.")
+        check_reason(delta.reason)
         self._release_half(elapsed_ms, out)
         self._finish = FinishDelta(delta.reason, text_or_none(delta.raw, "finish reason"))
         self.has_evidence = True

@@ -1,11 +1,13 @@
 """Facts about a whole answer, collected until its last chunk carries them."""
 
-from typing import Any, cast
+from typing import Any, Final, cast, get_args
 
 from streamkit.assembly.deltas import IdentityDelta, MetadataDelta, UsageDelta
 from streamkit.assembly.unicode import mended_value
-from streamkit.chunks import Usage
+from streamkit.chunks import FinishReason, Usage
 from streamkit.errors import ProviderError
+
+_REASONS: Final[tuple[str, ...]] = get_args(FinishReason)
 
 
 class AnswerFacts:
@@ -51,6 +53,19 @@ def text_or_none(value: Any, what: str) -> str | None:
         ProviderError: It is something else (`plugin`).
     """
     return None if value is None else cast(str, mended_value(checked(value, str, what)))
+
+
+def check_reason(reason: str) -> None:
+    """Refuses a finish reason that the schema does not have.
+
+    Raises:
+        ProviderError: It does not (`plugin`).
+    """
+    if reason not in _REASONS:
+        raise ProviderError(
+            "plugin",
+            f"The provider gave {reason!r} as finish reason; there are {', '.join(_REASONS)}.",
+        )
 
 
 def checked(value: Any, expected: type, what: str) -> Any:

@@ -15,7 +15,13 @@ from streamkit.cli.answer import read_answer
 from streamkit.cli.failures import explain
 from streamkit.cli.images import read_image
 from streamkit.cli.parser import DEFAULT_MODEL
-from streamkit.cli.terminal import is_rich_terminal, is_terminal, keys_kept_quiet, note
+from streamkit.cli.terminal import (
+    is_rich_terminal,
+    is_terminal,
+    keys_kept_quiet,
+    note,
+    stop_writing,
+)
 from streamkit.cli.views import JSONView, PlainView, View
 from streamkit.errors import ConfigurationError
 from streamkit.messages import ImagePart, Message
@@ -45,6 +51,7 @@ class Chat:
         options: The provider's own settings.
         as_json: Show chunks as JSON.
         plain: Show the text without Markdown, also on a terminal.
+        is_verbose: Show all that is known of a failure.
     """
 
     ref: str
@@ -54,6 +61,7 @@ class Chat:
     options: dict[str, Any] = field(default_factory=dict)
     as_json: bool = False
     plain: bool = False
+    is_verbose: bool = False
 
     def model(self) -> Model:
         """Makes the model.
@@ -67,15 +75,25 @@ class Chat:
         """Asks, shows the answer and what went wrong; says whether Ctrl-C stopped it."""
         stream = model.stream(messages, system=self.system, **self.settings)
         view = self._view()
+        was_stopped = False
         with keys_kept_quiet():
             try:
                 was_stopped = read_answer(stream, view.show)
             finally:
-                view.close()
+                self._close(view, was_stopped=was_stopped)
         response = stream.response
         if response.error is not None and not was_stopped:
-            explain(response.error, model.ref)
+            explain(response.error, model.ref, is_verbose=self.is_verbose)
         return response, was_stopped
+
+    def _close(self, view: View, *, was_stopped: bool) -> None:
+        try:
+            view.close()
+        except BrokenPipeError:
+            # Ctrl-C reaches every program of a pipe: whoever read ours may be gone before us.
+            if not was_stopped:
+                raise
+            stop_writing()
 
     def _view(self) -> View:
         if self.as_json:
@@ -90,13 +108,14 @@ class Chat:
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
     chat = Chat(
-        ref=options.model or _usual_model(),
+        ref=_usual_model() if options.model is None else checked_ref(options.model),
         system=options.system,
         settings=_settings(options),
         base_url=options.base_url,
         options=_options(options.option),
         as_json=options.json,
         plain=options.plain,
+        is_verbose=options.verbose,
     )
     images = [read_image(each) for each in options.image]
     if not options.prompt and is_terminal(sys.stdin) and not options.json:
@@ -111,6 +130,23 @@ def _usual_model() -> str:
     return default_registry().config().aliases.get(_USUAL_ALIAS, DEFAULT_MODEL)
 
 
+def checked_ref(ref: str) -> str:
+    """A model's reference as it was given.
+
+    Raises:
+        ConfigurationError: It names a provider alone; the message names its usual model.
+    """
+    registry = default_registry()
+    if ref not in registry.names() or ref in registry.config().aliases:
+        return ref
+    usual = registry.describe(ref).default_model
+    if usual is None:
+        return ref  # what reads references says the rest
+    raise ConfigurationError(
+        f"`{ref}` is a provider. Name a model of it as well, such as {ref}/{usual}."
+    )
+
+
 def _ask_once(chat: Chat, prompt: str, images: list[ImagePart]) -> int:
     if not prompt.strip() and not images:
         raise ConfigurationError("The message is empty.")
@@ -123,9 +159,13 @@ def _ask_once(chat: Chat, prompt: str, images: list[ImagePart]) -> int:
 
 def _prompt(words: list[str]) -> str:
     """The question: the words, and standard input where `-` stands or nothing does."""
+    if words.count("-") > 1:
+        raise ConfigurationError("A - stands for all of standard input: write it once.")
     if not words or "-" in words:
         if sys.stdin is None:
             raise ConfigurationError("The prompt is to come from standard input, which is closed.")
+        if is_terminal(sys.stdin):
+            note("[The prompt is read from this terminal; Ctrl-D on a line of its own ends it.]")
         piped = sys.stdin.read()
         if words in ([], ["-"]):
             return piped
@@ -165,7 +205,7 @@ def _settings(options: argparse.Namespace) -> RequestSettings:
 def _schema(given: str) -> dict[str, Any]:
     """A JSON schema, written out or in a file."""
     text, place = given, "--schema"
-    if not given.lstrip().startswith("{"):
+    if not _is_json(given) and not given.lstrip().startswith(("{", "[")):
         place = f"The schema file {given}"
         try:
             text = Path(given).read_text(encoding="utf-8")
@@ -178,6 +218,14 @@ def _schema(given: str) -> dict[str, Any]:
     if not isinstance(schema, dict):
         raise ConfigurationError(f"{place} must be a JSON object, a JSON schema.")
     return schema
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _options(given: list[str]) -> dict[str, Any]:

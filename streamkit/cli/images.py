@@ -29,6 +29,8 @@ def read_image(given: str) -> ImagePart:
     if given.startswith(("https://", "http://", "data:")):
         return ImagePart(url=given)
     path = Path(given).expanduser()
+    if path.is_dir():
+        raise ConfigurationError(f"{given} is a folder; give an image file.")
     if not path.is_file():
         raise ConfigurationError(f"There is no image file {given}.")
     try:

@@ -6,13 +6,22 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streamkit import __version__
-from streamkit.cli.chat import Chat
+from streamkit.cli.chat import Chat, checked_ref
 from streamkit.cli.images import read_image
 from streamkit.cli.prompt import make_reader
-from streamkit.cli.terminal import INSTALL_EXTRA, complain, is_rich_terminal, note, write
-from streamkit.errors import ConfigurationError
+from streamkit.cli.terminal import (
+    INSTALL_EXTRA,
+    complain,
+    for_the_shell,
+    is_rich_terminal,
+    note,
+    write,
+)
+from streamkit.errors import ConfigurationError, ProviderError
 from streamkit.messages import ImagePart, Message
 from streamkit.model import Model
+from streamkit.provider import HTTPProvider
+from streamkit.request import ChatRequest
 
 _HELP: Final = """\
 /help            this list
@@ -81,12 +90,14 @@ def _answer(conversation: _Conversation, text: str) -> None:
     try:
         if not is_command:
             conversation.say(text.strip())
+        elif word in _COMMANDS and rest.strip() and word in _ALONE:
+            complain(f"{word} stands alone; nothing was done.")
         elif word in _COMMANDS:
             _COMMANDS[word](conversation, rest.strip())
         else:
             complain(f"There is no command {word}; /help lists them.")
     except ConfigurationError as error:
-        complain(str(error))
+        complain(for_the_shell(str(error)))
     except KeyboardInterrupt:
         note("[stopped]")
     write(sys.stdout, "\n")
@@ -107,6 +118,7 @@ def _clear(conversation: _Conversation, rest: str) -> None:
 
 def _model(conversation: _Conversation, rest: str) -> None:
     if rest:
+        rest = checked_ref(rest)
         chat = conversation.chat
         before = chat.ref, chat.base_url, chat.options
         is_same_service = rest.partition("/")[0] == chat.ref.partition("/")[0]
@@ -115,11 +127,32 @@ def _model(conversation: _Conversation, rest: str) -> None:
             chat.base_url, chat.options = None, {}
         chat.ref = rest
         try:
-            conversation.model = chat.model()
+            model = chat.model()
+            _refuse_unserved(model)
+            conversation.model = model
         except ConfigurationError:
             chat.ref, chat.base_url, chat.options = before
             raise
     note(f"The model is {conversation.model.ref}.")
+
+
+def _refuse_unserved(model: Model) -> None:
+    """Refuses a model that its provider itself knows not to serve, before a question is lost to it.
+
+    Raises:
+        ConfigurationError: The provider says so.
+    """
+    if not isinstance(model.provider, HTTPProvider):
+        return
+    name = model.ref.partition("/")[2]
+    try:
+        model.provider.request(ChatRequest(model=name, messages=(Message.user("Hello."),)))
+    except ProviderError as error:
+        if error.kind == "not_found":
+            raise ConfigurationError(for_the_shell(error.message)) from None
+    except Exception:
+        # A bug of the plug-in: the next question meets it too, and then it is told in full.
+        return
 
 
 def _system(conversation: _Conversation, rest: str) -> None:
@@ -133,6 +166,9 @@ def _image(conversation: _Conversation, rest: str) -> None:
     conversation.images.append(read_image(rest))
     note(f"{len(conversation.images)} with the next message.")
 
+
+# Words that nothing follows: a question that begins with one must not cost the conversation.
+_ALONE: Final = frozenset({"/help", "/exit", "/clear"})
 
 _COMMANDS: Final[dict[str, Callable[[_Conversation, str], None]]] = {
     "/help": _help,

@@ -12,7 +12,7 @@ from importlib import import_module
 
 from streamkit.cli.parser import NAMES, build_parser
 from streamkit.cli.plugin_commands import plugin_commands, run_plugin_command
-from streamkit.cli.terminal import complain
+from streamkit.cli.terminal import complain, for_the_shell, stop_writing
 from streamkit.errors import ConfigurationError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_STOPPED = 1, 2, 130
@@ -24,17 +24,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show it all
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.stdout is None:  # a shell's `>&-`
+        complain("cannot write the answer: standard output is closed")
+        return EXIT_FAILED
     try:
         return _run(words)
     except ConfigurationError as error:
-        complain(str(error))
+        complain(for_the_shell(str(error)))
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_STOPPED
     except BrokenPipeError:
-        # The reader of our output went away, such as `head`. Python would complain about it once
-        # more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output went away, such as `head`.
+        stop_writing()
         return EXIT_FAILED
     except OSError as error:
         complain(f"cannot write the answer: {error}")
@@ -51,7 +53,10 @@ def _run(words: list[str]) -> int:
         return run_plugin_command(name, words[1:])
     is_list_wanted = name in {"", "-h", "--help"}
     parser = build_parser(plugin_commands() if is_list_wanted else ())
-    options = parser.parse_args(words)
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        # The parser of all commands would show the usage of none.
+        options.refuse(f"unrecognized arguments: {' '.join(unknown)}")
     module, _, function = options.run.partition(":")
     code: int = getattr(import_module(module), function)(options)
     return code

@@ -9,8 +9,23 @@ from typing import Any, Final
 
 from streamkit.cli.cache import address_without_secrets, load_models, save_models
 from streamkit.cli.failures import nearest_models
-from streamkit.cli.services import SHORT_TIMEOUTS, ask_all, checked_names, not_set_up, provider_of
-from streamkit.cli.terminal import complain, is_terminal, note, one_line, printable, write
+from streamkit.cli.services import (
+    SHORT_TIMEOUTS,
+    ask_all,
+    checked_names,
+    may_list,
+    not_set_up,
+    provider_of,
+)
+from streamkit.cli.terminal import (
+    complain,
+    for_the_shell,
+    is_terminal,
+    note,
+    one_line,
+    printable,
+    write,
+)
 from streamkit.errors import ConfigurationError, ProviderError
 from streamkit.listing import list_models_sync, show_model_sync
 from streamkit.plugin import Capability
@@ -46,13 +61,16 @@ class Listing:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
-    shown = [each for each in options.provider if set("/:") & set(each)]
+    registry = default_registry()
+    # One that cannot be read is told once, and not for each provider.
+    aliases = set(registry.config().aliases) - set(registry.names())
+    shown = [each for each in options.provider if set("/:") & set(each) or each in aliases]
     if shown:
         return max(_show_one(each, as_json=options.json) for each in shown)
     names = checked_names(options.provider)
     is_all = not options.provider
     if is_all:
-        names = [name for name in names if _may_list(name)]
+        names = [name for name in names if may_list(name)]
     listings = ask_all(names, lambda name: _listing(name, refresh=options.refresh), "asking")
     if options.json:
         print(json.dumps([asdict(each) for each in listings], indent=2, ensure_ascii=False))
@@ -66,14 +84,6 @@ def run(options: argparse.Namespace) -> int:
     if is_all and any(each.models is not None for each in listings):
         failed = []
     return EXIT_FAILED if failed else EXIT_LISTED
-
-
-def _may_list(name: str) -> bool:
-    """Whether asking makes sense; a broken provider is asked, so that its fault is told."""
-    try:
-        return not default_registry().describe(name).capabilities.is_refused("list_models")
-    except ConfigurationError:
-        return True
 
 
 def _listing(name: str, *, refresh: bool) -> Listing:
@@ -153,11 +163,12 @@ def _show_one(ref: str, *, as_json: bool) -> int:
     try:
         model = show_model_sync(ref, timeouts=SHORT_TIMEOUTS)
     except ProviderError as error:
-        listed = _from_list(provider, name) if error.kind == "unsupported" else None
-        if listed is None:
-            complain(f"{error.kind}: {error.message}")
-            if error.kind in {"not_found", "unsupported"}:
-                note(nearest_models(f"{provider}/{name}"))
+        listed = _from_list(provider, name, error)
+        if isinstance(listed, ProviderError):
+            complain(f"{listed.kind}: {for_the_shell(listed.message)}")
+            hint = nearest_models(f"{provider}/{name}")
+            if hint and listed.kind in {"not_found", "unsupported"}:
+                note(hint)
             return EXIT_FAILED
         model = listed
     facts = _facts(model)
@@ -172,14 +183,25 @@ def _show_one(ref: str, *, as_json: bool) -> int:
     return EXIT_LISTED
 
 
-def _from_list(provider: str, name: str) -> ModelInfo | None:
-    """What the list of a service tells that describes no single model."""
-    for model in _listing(provider, refresh=False).models or ():
+def _from_list(provider: str, name: str, error: ProviderError) -> ModelInfo | ProviderError:
+    """What the list of a service tells that describes no single model; else what is wrong.
+
+    Args:
+        provider: The service's provider.
+        name: The model.
+        error: What asking for the model alone gave.
+    """
+    if error.kind != "unsupported" or not may_list(provider):
+        return error
+    models = _listing(provider, refresh=False).models
+    if models is None:
+        return error
+    for model in models:
         if model["id"] == name:
             return ModelInfo(
                 id=name, title=model.get("title"), context_window=model.get("context_window")
             )
-    return None
+    return ProviderError("not_found", f"`{provider}` lists no model `{name}`.")
 
 
 def _facts(model: ModelInfo) -> dict[str, Any]:

@@ -8,9 +8,10 @@ import argparse
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from streamkit import __version__
+from streamkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from streamkit.plugin import Command
@@ -88,6 +89,9 @@ def _chat(parser: argparse.ArgumentParser) -> None:
         "--plain", action="store_true", help="show the text as it comes, without Markdown"
     )
     parser.add_argument("--no-history", action="store_true", help="do not remember what is typed")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show all that is known of a failure"
+    )
     _service(parser)
 
 
@@ -110,6 +114,19 @@ def _service(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a setting of the provider's own; may be given several times",
     )
+    # Not offered, but often tried: it deserves better than "unrecognized".
+    parser.add_argument("--api-key", nargs="?", action=_RefuseKey, help=argparse.SUPPRESS)
+
+
+class _RefuseKey(argparse.Action):
+    """Says where a key belongs."""
+
+    def __call__(self, *_: Any) -> NoReturn:
+        raise ConfigurationError(
+            "There is no option for a key: others on this machine see a command line, and the "
+            "shell remembers it. Keys go into the environment or the config file; `streamkit "
+            "providers` names the variables."
+        )
 
 
 def _models(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +141,9 @@ def _models(parser: argparse.ArgumentParser) -> None:
 
 
 def _providers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "provider", nargs="*", metavar="PROVIDER", help="show these alone"
+    ).completer = _lazily("provider_names")  # type: ignore[attr-defined]
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -132,8 +152,14 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
         "provider", nargs="?", metavar="PROVIDER", help="look at this one alone"
     ).completer = _lazily("provider_names")  # type: ignore[attr-defined]
     parser.add_argument(
-        "--probe", action="store_true", help="also ask a model of each service for one token"
+        "--probe", action="store_true", help="also ask each service's default model for one token"
     )
+    parser.add_argument(
+        "-m",
+        "--model",
+        metavar="PROVIDER/MODEL",
+        help="probe this model, and look at its provider alone",
+    ).completer = _lazily("model_refs")  # type: ignore[attr-defined]
     parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -201,7 +227,7 @@ def build_parser(more: "Iterable[Command]" = ()) -> argparse.ArgumentParser:
             formatter_class=_Help,
         )
         each.add_arguments(added)
-        added.set_defaults(run=each.run)
+        added.set_defaults(run=each.run, refuse=added.error)
     for one in more:
         commands.add_parser(one.name, help=one.help.replace("%", "%%"), add_help=False)
     return parser

@@ -37,10 +37,15 @@ def make_reader(*, keep_history: bool, commands: Sequence[str]) -> Reader:
 
 def _read_plainly() -> str:
     """Reads with `input()`."""
-    lines = [input(_PROMPT)]
-    while lines[-1].endswith("\\"):
-        lines[-1] = lines[-1][:-1]
-        lines.append(input(_MORE))
+    try:
+        lines = [input(_PROMPT)]
+        while lines[-1].endswith("\\"):
+            lines[-1] = lines[-1][:-1]
+            lines.append(input(_MORE))
+    except EOFError:
+        # Ctrl-D leaves the cursor behind the prompt, where the shell's own would go on.
+        print()
+        raise
     return "\n".join(lines)
 
 

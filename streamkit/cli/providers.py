@@ -5,8 +5,8 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 
-from streamkit.cli.services import can, not_set_up, provider_of
-from streamkit.cli.terminal import note, one_line, printable, write
+from streamkit.cli.services import can, checked_names, not_set_up, provider_of
+from streamkit.cli.terminal import complain, note, one_line, printable, write
 from streamkit.errors import ConfigurationError
 from streamkit.plugin import ProviderSpec
 from streamkit.registry.discovery import CONFIG_FILE, PLUGINS, default_registry
@@ -35,7 +35,18 @@ class Installed:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
-    records = [each for each in default_registry().records() if each.group != PLUGINS]
+    registry = default_registry()
+    wanted = set(checked_names(options.provider)) if options.provider else None
+    records = [
+        each
+        for each in registry.records()
+        # The record without a name is that of a config file that cannot be read.
+        if each.group != PLUGINS and each.name and (wanted is None or each.name in wanted)
+    ]
+    try:
+        registry.config()
+    except ConfigurationError as error:
+        complain(str(error))
     found = [_installed(record) for record in records]
     if options.json:
         print(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))
@@ -44,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     for each in found:
         _print(each, width)
     missing = sorted(set(first_party()) - {each.name for each in found})
-    if missing:
+    if missing and wanted is None:
         note(f"Not installed: {', '.join(missing)}. {first_party()[missing[0]]} installs one.")
     if any(each.problem for each in found):
         note("streamkit doctor says more of what is broken.")
@@ -75,6 +86,10 @@ def _installed(record: PluginRecord) -> Installed:
 
 def _key(spec: ProviderSpec) -> str:
     """Whether there is a key, and where from: never what it is."""
+    try:
+        default_registry().config()
+    except ConfigurationError:
+        return "key unknown: the config file cannot be read"
     try:
         settings = provider_of(spec.name).settings
     except ConfigurationError as error:

@@ -1,15 +1,24 @@
 """Asks whether a service answers: by its list of models, its address, or one real token."""
 
+import re
 import socket
 import time
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from streamkit.chunks import ContentChunk, ErrorChunk, ReasoningChunk, StreamChunk, ToolCallChunk
-from streamkit.cli.cache import address_without_secrets, known_models
+from streamkit.chunks import (
+    ContentChunk,
+    ErrorChunk,
+    ErrorInfo,
+    ReasoningChunk,
+    StreamChunk,
+    ToolCallChunk,
+)
+from streamkit.cli.cache import address_without_secrets
+from streamkit.cli.failures import plugin_fault
 from streamkit.cli.services import SHORT_TIMEOUTS, provider_of
-from streamkit.cli.terminal import one_line
+from streamkit.cli.terminal import for_the_shell, one_line
 from streamkit.errors import ConfigurationError, ProviderError
 from streamkit.listing import list_models_sync
 from streamkit.model import get_model
@@ -27,7 +36,10 @@ _REMEDIES: Final = {
     "connection": "start the server, or correct the address",
     "timeout_connect": "correct the address, or see what stands between here and there",
     "not_found": "correct the address: nothing of the kind is there",
+    "plugin": "tell the plug-in's author; --verbose shows the traceback",
 }
+# Where a message that says what mends a fault begins to say it.
+_MENDS: Final = re.compile(r"(?<=[.:]) (?=(?:To|Run|Set|Pass|Install|Put)\b)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +47,19 @@ class Reached:
     """Whether a service answered.
 
     Attributes:
-        is_well: It did.
+        is_well: It did; `None` where it was not asked.
         told: What it said, or what went wrong.
-        is_set_by_user: Someone gave a setting: the service is meant to be there.
+        is_wanted: It should answer: someone gave a setting, so the service is meant to be there.
+        remedy: What mends it.
+        detail: More for developers.
     """
 
     name: str
-    is_well: bool
+    is_well: bool | None
     told: str
-    is_set_by_user: bool
+    is_wanted: bool
     remedy: str | None = None
+    detail: str | None = None
 
 
 def reached(name: str) -> Reached | None:
@@ -63,20 +78,14 @@ def reached(name: str) -> Reached | None:
     except ProviderError as error:
         if error.kind == "unsupported":
             return _connected(name, address, is_set)
-        return Reached(
-            name=name,
-            is_well=False,
-            told=f"{address}: {error.kind}: {one_line(error.message, 300)}",
-            is_set_by_user=is_set,
-            remedy=_REMEDIES.get(error.kind),
-        )
+        return _failed(name, address, error, is_set=is_set)
     except ConfigurationError as error:
-        return Reached(name=name, is_well=False, told=str(error), is_set_by_user=is_set)
+        return _failed(name, address, _as_failure(error), is_set=is_set)
     took = time.monotonic() - began
     told = (
         f"{address} lists {len(models)} {'model' if len(models) == 1 else 'models'}, {took:.2f} s"
     )
-    return Reached(name=name, is_well=True, told=told, is_set_by_user=is_set)
+    return Reached(name=name, is_well=True, told=told, is_wanted=is_set)
 
 
 def _connected(name: str, address: str, is_set: bool) -> Reached:
@@ -92,22 +101,50 @@ def _connected(name: str, address: str, is_set: bool) -> Reached:
         name=name,
         is_well=is_well,
         told=told,
-        is_set_by_user=is_set,
+        is_wanted=is_set,
         remedy=None if is_well else _REMEDIES["connection"],
     )
 
 
-def probed(name: str) -> Reached | None:
-    """Whether a model of the provider answers; `None` where the provider is not set up."""
+def _as_failure(error: ConfigurationError) -> ProviderError:
+    return ProviderError("configuration", str(error))
+
+
+def _failed(name: str, what: str, error: ErrorInfo | ProviderError, *, is_set: bool) -> Reached:
+    """What went wrong, and what would mend it."""
+    said, remedy = one_line(for_the_shell(error.message), 400), _REMEDIES.get(error.kind)
+    if error.kind == "configuration":
+        said, *mends = _MENDS.split(said, maxsplit=1)
+        remedy = mends[0] if mends else None
+    fault = plugin_fault(error.detail or "") if error.kind == "plugin" else ""
+    return Reached(
+        name=name,
+        is_well=False,
+        told=f"{what}: {error.kind}: {said}{f' ({fault})' if fault else ''}",
+        # A bug is one whether anybody set the provider up or not.
+        is_wanted=is_set or error.kind == "plugin",
+        remedy=remedy,
+        detail=error.detail,
+    )
+
+
+def probed(name: str, model: str | None = None) -> Reached | None:
+    """Whether a model of the provider answers; `None` where the provider is not set up.
+
+    Args:
+        name: The provider.
+        model: The model to ask; by default the provider's own default. None is picked from a list:
+            it could be a costly one, or one that only embeds.
+    """
     try:
         provider = provider_of(name)
     except ConfigurationError:
         return None
     is_set = any(source != DEFAULT for source in provider.settings.sources.values())
-    model = provider.spec.default_model or next(iter(known_models(name)), None)
+    model = model or provider.spec.default_model
     if model is None:
-        told = "no model is known to ask; streamkit models shows what there is"
-        return Reached(name=name, is_well=not is_set, told=told, is_set_by_user=is_set)
+        told = f"not asked: it has no default model. Name one: --model {name}/MODEL"
+        return Reached(name=name, is_well=None, told=told, is_wanted=is_set)
     ref = f"{name}/{model}"
     try:
         with get_model(ref, timeouts=_PROBE_TIMEOUTS).stream(
@@ -115,18 +152,11 @@ def probed(name: str) -> Reached | None:
         ) as stream:
             first = next((chunk for chunk in stream if _says_something(chunk)), None)
     except ConfigurationError as error:
-        return Reached(name=name, is_well=False, told=f"{ref}: {error}", is_set_by_user=is_set)
+        return _failed(name, ref, _as_failure(error), is_set=is_set)
     if isinstance(first, ErrorChunk):
-        failure = first.error
-        return Reached(
-            name=name,
-            is_well=False,
-            told=f"{ref}: {failure.kind}: {one_line(failure.message, 300)}",
-            is_set_by_user=is_set,
-            remedy=_REMEDIES.get(failure.kind),
-        )
+        return _failed(name, ref, first.error, is_set=is_set)
     told = "ended without a word" if first is None else f"first content after {first.elapsed_ms} ms"
-    return Reached(name=name, is_well=True, told=f"{ref}: {told}", is_set_by_user=is_set)
+    return Reached(name=name, is_well=True, told=f"{ref}: {told}", is_wanted=is_set)
 
 
 def _says_something(chunk: StreamChunk) -> bool:

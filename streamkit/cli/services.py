@@ -1,14 +1,13 @@
 """Asks several services at once, and tells what goes on to whoever watches a terminal."""
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from streamkit.cli.terminal import is_rich_terminal, one_line
-from streamkit.errors import ConfigurationError
+from streamkit.cli.terminal import for_the_shell, is_rich_terminal, one_line
+from streamkit.errors import ConfigurationError, MissingKeyError
 from streamkit.model import make_provider
 from streamkit.plugin import Capabilities, Capability
 from streamkit.provider import AnyProvider
@@ -104,14 +103,18 @@ def can(capabilities: Capabilities) -> list[str]:
 
 def not_set_up(name: str, error: ConfigurationError) -> str:
     """Why a provider cannot be used as it stands, on one line."""
+    if not isinstance(error, MissingKeyError):
+        return one_line(for_the_shell(str(error)), 300)
     registry = default_registry()
-    try:
-        spec = registry.describe(name)
-        table = registry.config().providers.get(name, {})
-    except ConfigurationError:
-        return one_line(str(error), 300)
-    variables = [each.name for each in spec.env if each.setting == "api_key"]
-    is_given = "api_key" in table or any(os.environ.get(each, "").strip() for each in variables)
-    if not spec.needs_key or is_given:
-        return one_line(str(error), 300)
+    variables = [each.name for each in registry.describe(name).env if each.setting == "api_key"]
+    named = registry.config().providers.get(name, {}).get("key_env")
+    variables = list(dict.fromkeys([*([named] if named else []), *variables]))
     return f"no key: set {' or '.join(variables)}" if variables else "no key"
+
+
+def may_list(name: str) -> bool:
+    """Whether asking for models makes sense; a broken one is asked, so that its fault is told."""
+    try:
+        return not default_registry().describe(name).capabilities.is_refused("list_models")
+    except ConfigurationError:
+        return True

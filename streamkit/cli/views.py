@@ -75,13 +75,15 @@ class PlainView:
                     note(f"[{line}]")
 
     def close(self) -> None:
-        """Ends the answer's line and says how it went."""
-        if self._has_text:
-            write(sys.stdout, "\n")
-        elif self._is_thinking:
-            write(sys.stderr, "\n")
-        if self._summary.last is not None:
-            note(f"[{self._summary.line()}]")
+        """Ends the answer's line and says how it went, also when its reader went away."""
+        try:
+            if self._has_text:
+                write(sys.stdout, "\n")
+            elif self._is_thinking:
+                write(sys.stderr, "\n")
+        finally:
+            if self._summary.last is not None:
+                note(f"[{self._summary.line()}]")
 
     def _write(self, to: TextIO, text: str, *, dim: bool = False) -> None:
         write(to, text, dim=dim)

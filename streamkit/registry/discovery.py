@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Final
 
 from streamkit.config_file import COMPATIBLE, Config, load_config, spec_from_table
 from streamkit.errors import ConfigurationError
@@ -36,6 +36,9 @@ from streamkit.registry.records import (
     record_of,
 )
 
+# So like `streamkit.providers` is `streamkit.provider`, and `streamkit.encoders` is not.
+_ALMOST: Final = 0.9
+
 __all__ = ["CONFIG_FILE", "PLUGINS", "PROVIDERS", "Registry", "default_registry"]
 
 
@@ -48,6 +51,8 @@ class Registry:
         providers: Entry points of providers; by default those of the environment.
         plugins: Entry points of other plug-ins, likewise.
         read_config: Reads the config file, when it is first needed.
+        find_strays: Finds entry points in groups that nobody looks into, called almost as those
+            two are; asked where something is wrong.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class Registry:
         providers: list[EntryPoint] | None = None,
         plugins: list[EntryPoint] | None = None,
         read_config: Callable[[], Config] = load_config,
+        find_strays: Callable[[], list[EntryPoint]] | None = None,
     ) -> None:
         found = list(entry_points(group=PROVIDERS) if providers is None else providers)
         others = list(entry_points(group=PLUGINS) if plugins is None else plugins)
@@ -63,6 +69,7 @@ class Registry:
         for point in sorted(found, key=_claim):
             self._add(point)
         self._plugin_points = sorted(others, key=_claim)
+        self._find_strays = find_strays or _installed_strays
         self._read_config = read_config
         self._manifests = Manifests([*found, *others])
         self._config: Once[Config] = Once()
@@ -146,10 +153,33 @@ class Registry:
         faults = self.hooks.faults()
         for record in self.plugins():
             if record.problem is None and record.module in faults:
-                problem = PluginProblem(faults[record.module], f"tell the author of {record.owner}")
+                problem = PluginProblem(faults[record.module], record.to_mend)
                 record = broken(record, problem)
             found.append(record)
+        found += [broken(record_of(point), _stray_problem(point)) for point in self._find_strays()]
         return [*found, *self._records_of_config()]
+
+    def elsewhere(self, name: str, *, is_searching: bool) -> str | None:
+        """Where a provider that is not installed is all the same: in words, for its author.
+
+        Args:
+            name: The provider's name.
+            is_searching: Import every plug-in to see what it describes; otherwise only what the
+                entry points are called is looked at.
+        """
+        strays = self._find_strays()
+        for point in strays:
+            if point.name == name:
+                return f"There is a plug-in {record_of(point).owner}, but {_stray_problem(point)}."
+        searched = [*self._points.values(), *self._plugin_points, *strays]
+        for point in searched if is_searching else []:
+            if name in self._manifests.names(point):
+                return (
+                    f"{record_of(point).owner} describes it, but under the entry point "
+                    f"`{point.name}` of the group {point.group}: it must be called `{name}`, in "
+                    f"{PROVIDERS}."
+                )
+        return None
 
     def commands(self) -> list[Command]:
         """The commands that plug-ins add; one with a name that is taken is left out."""
@@ -258,6 +288,30 @@ def _claim(point: EntryPoint) -> tuple[str, bool, str, str]:
     # Distributions may write their name in several ways; indexes compare this one.
     distribution = re.sub(r"[-_.]+", "-", distribution_of(point)[0] or "").lower()
     return point.name, distribution != f"streamkit-{point.name}", distribution, point.value
+
+
+def _installed_strays() -> list[EntryPoint]:
+    installed = entry_points()
+    lost = [group for group in sorted(installed.groups) if _is_stray(group)]
+    return [point for group in lost for point in installed.select(group=group)]
+
+
+def _is_stray(group: str) -> bool:
+    known = [PROVIDERS, PLUGINS]
+    is_ours = group.startswith("streamkit") and group not in known
+    return is_ours and bool(nearest(group, known, cutoff=_ALMOST))
+
+
+def _stray_problem(point: EntryPoint) -> PluginProblem:
+    record = record_of(point)
+    meant = nearest(point.group, [PROVIDERS, PLUGINS])[0]
+    return PluginProblem(
+        f"its entry point is in the group {point.group}, where nobody looks; "
+        f"perhaps {meant} is meant",
+        "correct the group in its pyproject.toml and install it again"
+        if record.is_direct
+        else record.to_mend,
+    )
 
 
 def _unusable(record: PluginRecord) -> ConfigurationError:

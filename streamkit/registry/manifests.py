@@ -71,6 +71,7 @@ class Manifests:
             group=point.group,
             distribution=asked.distribution,
             version=asked.version,
+            is_direct=asked.is_direct,
         )
 
     def described(self, point: EntryPoint) -> PluginRecord:
@@ -82,17 +83,31 @@ class Manifests:
         if not self._manager.has_plugin(record.module):
             return record
         try:
-            found = [spec for spec in self._specs(record) if spec.name == point.name]
+            described = list(self._specs(record))
+            found = [spec for spec in described if spec.name == point.name]
             if not found:
+                names = ", ".join(f"`{spec.name}`" for spec in described)
+                instead = f": it describes {names}" if names else ""
                 raise PluginProblem(
-                    f"it describes no provider `{point.name}`" + _beside(record.problem),
-                    record.remedy or f"tell the author of {record.owner}",
+                    f"it describes no provider `{point.name}`{instead}{_beside(record.problem)}",
+                    record.remedy or f"{record.to_mend}; its entry point must be called the same",
                 )
-            check_version(found[0], record.owner)
-            check_shape(found[0], record.owner)
+            check_version(found[0], record)
+            check_shape(found[0], record)
         except CONTAINED as error:
             return broken(record, error)
         return replace(record, specs=(found[0],))
+
+    def names(self, point: EntryPoint) -> list[str]:
+        """The providers that an entry point's module describes, whatever the entry point is called.
+
+        Imports the module; never raises: of one that is broken there are none.
+        """
+        record = self.imported(point)
+        try:
+            return [spec.name for spec in self._specs(record)]
+        except CONTAINED:
+            return []
 
     def implementations(self, hook: str, modules: Iterable[str]) -> list[tuple[str, Any]]:
         """The implementations of a hook in these modules, with each one's module.
@@ -116,7 +131,7 @@ class Manifests:
             if point.pattern.match(point.value) is None:
                 raise PluginProblem(
                     f"its entry point {point.value!r} names no module",
-                    f"tell the author of {record.owner}",
+                    record.to_mend,
                 )
             module = point.load()
         except CONTAINED as error:
@@ -140,31 +155,33 @@ class Manifests:
         Raises:
             PluginProblem: There is one, or there is no hook at all.
         """
-        tell_author = f"tell the author of {record.owner}"
-        groups = self._groups[record.module]
+        groups = self._groups.get(record.module, set())
         hooks = list(self._hooks_of(record.module))
         if not hooks:
-            raise PluginProblem("it has no hook that is marked with @hookimpl", tell_author)
+            raise PluginProblem("it has no hook that is marked with @hookimpl", record.to_mend)
         for hook, each in hooks:
             if hook not in _NAMES:
                 if each.optionalhook:
                     continue
                 near = nearest(hook, _NAMES)
                 meant = f"; perhaps {near[0]} is meant" if near else ""
+                rename = f"rename it in {record.module}" if record.is_direct else record.to_mend
                 raise PluginProblem(
                     f"it has a hook that streamkit does not know: {hook}{meant}",
-                    f"pip install --upgrade streamkit-llm, or {tell_author}",
+                    f"{rename}, or, if it is meant for a newer streamkit, "
+                    "pip install --upgrade streamkit-llm",
                 )
             if _is_wrapper(each):
                 raise PluginProblem(
-                    f"it wraps the hook {hook}, and wrappers are not called here", tell_author
+                    f"it wraps the hook {hook}, and wrappers are not called here",
+                    record.to_mend,
                 )
             asked = _ASKED.get(hook, frozenset({PLUGINS}))
             if not asked & groups:
                 raise PluginProblem(
                     f"its hook {hook} is never called: it needs an entry point in the group "
                     f"{' or '.join(sorted(asked))}",
-                    tell_author,
+                    record.to_mend,
                 )
 
     def _hooks_of(self, module: str) -> Iterator[tuple[str, Any]]:
@@ -218,6 +235,8 @@ def _is_wrapper(implementation: Any) -> bool:
 def _remedy(record: PluginRecord) -> str:
     if record.distribution is None:
         return f"mend or remove the module {record.module}"
+    if record.is_direct:
+        return f"mend {record.module}, or pip uninstall {record.distribution}"
     return (
         f"pip install --upgrade streamkit-llm {record.distribution}, tell its author, "
         f"or pip uninstall {record.distribution}"

@@ -1,6 +1,5 @@
 """What is known of each plug-in, and what is wrong with it: facts for messages and for `doctor`."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, requires
 from typing import Any, Final
 
 from streamkit.plugin import API_VERSION, Capabilities, EnvVar, ProviderSpec, Quirks
+from streamkit.words import nearest as nearest
 
 PROVIDERS: Final = "streamkit.providers"
 PLUGINS: Final = "streamkit.plugins"
@@ -46,6 +46,8 @@ class PluginRecord:
         module: The module that it names.
         distribution: The distribution that brought it.
         version: The distribution's version.
+        is_direct: It was installed from a folder, a file or an address: the index may know
+            somebody else's under its name, or nobody's yet.
         import_s: Seconds that importing its module took here: close to 0 where it was imported
             before, and the same for all names that share it.
         specs: The providers that it describes under its name.
@@ -59,6 +61,7 @@ class PluginRecord:
     module: str
     distribution: str | None = None
     version: str | None = None
+    is_direct: bool = False
     import_s: float = 0.0
     specs: tuple[ProviderSpec, ...] = ()
     problem: str | None = None
@@ -69,6 +72,16 @@ class PluginRecord:
     def owner(self) -> str:
         """The distribution, or the module where it has none."""
         return self.distribution or self.module
+
+    @property
+    def to_mend(self) -> str:
+        """What mends its code: whoever installed it from a folder can do it, others ask."""
+        return f"mend {self.module}" if self.is_direct else f"tell the author of {self.owner}"
+
+    @property
+    def to_upgrade(self) -> str:
+        """What brings a newer one."""
+        return self.to_mend if self.is_direct else f"pip install --upgrade {self.owner}"
 
 
 def distribution_of(point: EntryPoint) -> tuple[str | None, str | None]:
@@ -91,7 +104,13 @@ def record_of(point: EntryPoint) -> PluginRecord:
         module=module_of(point),
         distribution=distribution,
         version=version,
+        is_direct=is_direct(point),
     )
+
+
+def is_direct(point: EntryPoint) -> bool:
+    """Whether its distribution came from elsewhere than an index, as PEP 610 records it."""
+    return point.dist is not None and point.dist.read_text("direct_url.json") is not None
 
 
 def is_name(name: str) -> bool:
@@ -111,7 +130,7 @@ def text_of(error: BaseException) -> str:
     return said if len(said) <= _LONGEST_TEXT else f"{said[: _LONGEST_TEXT - 1]}…"
 
 
-def check_version(spec: ProviderSpec, distribution: str) -> None:
+def check_version(spec: ProviderSpec, record: PluginRecord) -> None:
     """Refuses a plug-in that was written for a contract that is not spoken here.
 
     Raises:
@@ -122,15 +141,15 @@ def check_version(spec: ProviderSpec, distribution: str) -> None:
         raise PluginProblem(
             f"its api_version is {version!r:.50} ({type(version).__name__}), and must be a whole "
             f"number such as {API_VERSION}",
-            f"tell the author of {distribution}",
+            record.to_mend,
         )
     if version in SUPPORTED:
         return
-    behind = "streamkit-llm" if version > API_VERSION else distribution
+    is_ahead = version > API_VERSION
     raise PluginProblem(
         f"it is written for version {version} of the plug-in contract, and this streamkit works "
         f"with {SUPPORTED[0]} and {SUPPORTED[1]}",
-        f"pip install --upgrade {behind}",
+        "pip install --upgrade streamkit-llm" if is_ahead else record.to_upgrade,
     )
 
 
@@ -151,7 +170,7 @@ _SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
 }
 
 
-def check_shape(spec: ProviderSpec, distribution: str) -> None:
+def check_shape(spec: ProviderSpec, record: PluginRecord) -> None:
     """Refuses a description that could not be read: dataclasses take anything.
 
     Raises:
@@ -172,7 +191,7 @@ def check_shape(spec: ProviderSpec, distribution: str) -> None:
     if wrong:
         raise PluginProblem(
             f"it describes `{spec.name}` with what cannot be read in: {', '.join(wrong)}",
-            f"pip install --upgrade {distribution}, or tell its author",
+            record.to_mend if record.is_direct else f"{record.to_upgrade}, or tell its author",
         )
 
 
@@ -185,10 +204,3 @@ def first_party() -> dict[str, str]:
         return {}
     names = {match[1] for match in map(_REQUIRED_BY_EXTRA.match, lines) if match}
     return {name: f'pip install "streamkit-llm[{name}]"' for name in sorted(names - _NO_PROVIDERS)}
-
-
-def nearest(word: str, known: list[str]) -> list[str]:
-    """The known words that are like this one, whatever its case, the likest first."""
-    lowered = {each.lower(): each for each in known}
-    near = difflib.get_close_matches(word.lower(), lowered, n=3, cutoff=0.7)
-    return [lowered[each] for each in near]

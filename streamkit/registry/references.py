@@ -50,12 +50,16 @@ def unknown(registry: "Registry", name: str) -> str:
     installed, available = registry.names(), first_party()
     near = [] if name in available else nearest(name, [*installed, *available])
     sentences = [f"No provider `{name}` is installed."]
+    is_strange = name not in available and not near
+    elsewhere = registry.elsewhere(name, is_searching=is_strange)
+    if elsewhere is not None:
+        return f"{sentences[0]} {elsewhere} {_installed(registry)}"
     if near:
         sentences.append(f"Did you mean {' or '.join(f'`{each}`' for each in near)}?")
     missing = [each for each in [name, *near][:2] if each in available and each not in installed]
     sentences += [f"To install `{each}`: {available[each]}." for each in missing]
     sentences.append(_installed(registry))
-    if name not in available and not near:
+    if is_strange:
         sentences.append(
             "Install its plug-in (often named streamkit-NAME), or, where the server is "
             "OpenAI-compatible, describe it in "
@@ -75,6 +79,8 @@ class Descriptions(Mapping[str, ProviderSpec]):
         self._registry = registry
 
     def __getitem__(self, name: str) -> ProviderSpec:
+        if name not in self._registry.names():
+            raise KeyError(name)
         try:
             return self._registry.describe(name)
         except ConfigurationError:

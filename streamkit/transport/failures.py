@@ -50,7 +50,8 @@ _BY_CAUSE: Final[tuple[tuple[type[BaseException], str], ...]] = (
 def failure_of(error: Exception) -> TransportFailure:
     """Says what an exception of the HTTP client means."""
     chain = list(_causes(error))
-    detail = " < ".join(f"{type(each).__name__}: {each}" for each in chain)
+    # A client over a client wraps an exception in one of the same name and words.
+    detail = " < ".join(dict.fromkeys(f"{type(each).__name__}: {each}" for each in chain))
     names = (cls.__name__ for cls in type(error).__mro__)
     known = next((_BY_NAME[name] for name in names if name in _BY_NAME), None)
     if known is None:

@@ -99,7 +99,7 @@ def test_a_malformed_error_of_a_plugin_is_an_error_chunk_all_the_same(
 @pytest.mark.parametrize(
     ("delta", "says"),
     [
-        (FinishDelta("bored"), "gave 'bored' as finish reason"),
+        (FinishDelta("bored"), "gave 'bored' as finish reason; there are stop, length, "),
         (FinishDelta("stop", 5), "gave int instead of finish reason"),  # type: ignore[arg-type]
         (IdentityDelta(5), "gave int instead of response id"),  # type: ignore[arg-type]
         (IdentityDelta("a", b"m"), "gave bytes instead of model name"),  # type: ignore[arg-type]

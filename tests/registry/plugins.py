@@ -24,12 +24,16 @@ def spec(name: str, **fields: Any) -> ProviderSpec:
     )
 
 
-def distribution(folder: Path, name: str, version: str, entry_points: str) -> Distribution:
-    """Installs the metadata of a distribution in a folder."""
+def distribution(
+    folder: Path, name: str, version: str, entry_points: str, *, is_direct: bool = False
+) -> Distribution:
+    """Installs the metadata of a distribution in a folder; `is_direct`: as `pip install .` does."""
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (info / "entry_points.txt").write_text(entry_points)
+    if is_direct:
+        (info / "direct_url.json").write_text('{"url": "file:///owl", "dir_info": {}}')
     return Distribution.at(info)
 
 
@@ -50,7 +54,13 @@ class Plugins:
         return module
 
     def point(
-        self, name: str, value: str, group: str = PROVIDERS, owner: str | None = None
+        self,
+        name: str,
+        value: str,
+        group: str = PROVIDERS,
+        owner: str | None = None,
+        *,
+        is_direct: bool = False,
     ) -> None:
         """An entry point, of a distribution where one is named as its owner."""
         if owner is None:
@@ -58,10 +68,16 @@ class Plugins:
             return
         text = f"[{group}]\n{name} = {value}\n"
         folder = self._folder / str(len(self.points))
-        self.points += distribution(folder, owner, "1.2.0", text).entry_points
+        self.points += distribution(folder, owner, "1.2.0", text, is_direct=is_direct).entry_points
 
     def add(
-        self, name: str, specs: Any, module: str | None = None, owner: str | None = None
+        self,
+        name: str,
+        specs: Any,
+        module: str | None = None,
+        owner: str | None = None,
+        *,
+        is_direct: bool = False,
     ) -> None:
         """Installs a provider whose hook gives `specs`, or raises it."""
 
@@ -73,7 +89,7 @@ class Plugins:
 
         value = module or f"plugin_of_{name}"
         self.module(value, streamkit_providers=streamkit_providers, Acme=Acme)
-        self.point(name, value, owner=owner)
+        self.point(name, value, owner=owner, is_direct=is_direct)
 
     def add_hooks(self, name: str, *hooks: Any, **named: Any) -> None:
         """Installs a plug-in that is no provider."""
@@ -84,7 +100,8 @@ class Plugins:
     def registry(self) -> Registry:
         """A registry of what was installed so far."""
         groups = {group: [p for p in self.points if p.group == group] for group in GROUPS}
-        return Registry(groups[PROVIDERS], groups[PLUGINS], lambda: self.config)
+        strays = [point for point in self.points if point.group not in GROUPS]
+        return Registry(groups[PROVIDERS], groups[PLUGINS], lambda: self.config, lambda: strays)
 
 
 GROUPS = (PROVIDERS, PLUGINS)

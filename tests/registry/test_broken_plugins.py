@@ -61,7 +61,7 @@ HOOK_GIVES = {
         [{"name": "bad"}],
         "TypeError: its hook gave dict instead of ProviderSpec or CompatSpec",
     ),
-    "another provider": ([spec("other")], "it describes no provider `bad`"),
+    "another provider": ([spec("other")], "it describes no provider `bad`: it describes `other`"),
     "an error": (RuntimeError("no\nluck"), "RuntimeError: no luck"),
     "an error without words": (RuntimeError(), "RuntimeError"),
     "an error that cannot be read": (
@@ -223,7 +223,8 @@ def test_an_unknown_hook_may_be_one_of_a_newer_streamkit(plugins: Plugins) -> No
     install(plugins, "its module holds an unknown hook")
     (record,) = plugins.registry().records()
     assert record.remedy == (
-        "pip install --upgrade streamkit-llm, or tell the author of streamkit-bad"
+        "tell the author of streamkit-bad, or, if it is meant for a newer streamkit, "
+        "pip install --upgrade streamkit-llm"
     )
 
 

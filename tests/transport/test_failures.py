@@ -125,6 +125,14 @@ def test_the_parsers_words_tell_a_close_from_a_broken_rule(words: str, kind: str
     assert failure_of(httpx.RemoteProtocolError(words)).kind == kind
 
 
+def test_a_cause_that_only_repeats_the_failure_is_told_once() -> None:
+    inner = httpx.ConnectError("no such host")
+    inner.__cause__ = OSError("no such host")
+    outer = httpx.ConnectError("no such host")
+    outer.__cause__ = inner
+    assert failure_of(outer).detail == "ConnectError: no such host < OSError: no such host"
+
+
 def test_causes_in_a_circle_come_to_an_end() -> None:
     first, second = httpx.ReadError("first"), OSError("second")
     first.__cause__, second.__cause__ = second, first

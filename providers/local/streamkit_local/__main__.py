@@ -1,6 +1,8 @@
 """`python -m streamkit_local` asks, then fetches the default model into the user's cache."""
 
+import argparse
 import sys
+from collections.abc import Sequence
 
 from streamkit.errors import ConfigurationError, ProviderError
 from streamkit_local.model_file import fetch
@@ -18,8 +20,14 @@ def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 when the model is there."""
+    parser = argparse.ArgumentParser(
+        prog="python -m streamkit_local",
+        description="Fetches the default model of the `local` provider into your cache folder. "
+        "It says how large the download is, and asks before it begins.",
+    )
+    parser.parse_args(arguments)
     try:
         file = fetch(ask, say)
     except (ConfigurationError, ProviderError) as error:

@@ -289,5 +289,20 @@ def test_the_command_fetches_after_a_yes_and_says_where(
 
     monkeypatch.setattr("streamkit_local.__main__.fetch", fetched)
     monkeypatch.setattr(sys, "stdin", io.StringIO("Yes\n"))
-    assert main() == 0
+    assert main([]) == 0
     assert capsys.readouterr().out.endswith(f"Downloading\nThe model is at {tmp_path}/tiny.gguf\n")
+
+
+def test_the_command_explains_itself_and_asks_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fetched(*_: object) -> Path:
+        raise AssertionError("nothing was to be fetched")
+
+    monkeypatch.setattr("streamkit_local.__main__.fetch", fetched)
+    for words in (["--help"], ["--nonsense"]):
+        with pytest.raises(SystemExit):
+            main(words)
+    shown = capsys.readouterr()
+    assert "Fetches the default model" in shown.out
+    assert "unrecognized arguments: --nonsense" in shown.err

@@ -13,7 +13,6 @@ The rules kept here:
 """
 
 import json
-import math
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -21,7 +20,7 @@ from pydantic_core import to_json
 from streamkit.chunks import Usage
 from streamkit.classify import classify_response, error_from_payload
 from streamkit.errors import ProviderError
-from streamkit.provider import Emitter, Frame
+from streamkit.provider import Emitter, Frame, token_count
 from streamkit.wire.frames import FramingError
 from streamkit_ollama.errors import with_own_words
 
@@ -190,17 +189,12 @@ def _read_counts(line: dict[str, Any], emit: Emitter) -> None:
     wire = {name: line[name] for name in _COUNTS if line.get(name) is not None}
     usage = Usage(
         # Cached tokens are part of the prompt's count, and thinking is part of the answer's.
-        input_tokens=_count(wire.get("prompt_eval_count")),
-        output_tokens=_count(wire.get("eval_count")),
-        cache_read_tokens=_count(wire.get("prompt_eval_cached_count")),
+        input_tokens=token_count(wire.get("prompt_eval_count")),
+        output_tokens=token_count(wire.get("eval_count")),
+        cache_read_tokens=token_count(wire.get("prompt_eval_cached_count")),
     )
     if usage != Usage():
         emit.usage(usage, wire=wire)
-
-
-def _count(value: Any) -> int | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return int(value) if is_number and 0 <= value < math.inf else None
 
 
 def _text(message: dict[str, Any], name: str) -> str:

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from pydantic_core import to_json
-
 from streamkit.errors import ProviderError
 from streamkit.messages import (
     ImagePart,
@@ -22,7 +20,7 @@ from streamkit.messages import (
     ToolCall,
     ToolResult,
 )
-from streamkit.provider import NoticeDelta
+from streamkit.provider import NoticeDelta, check_extra, output_text, own_metadata
 from streamkit.request import ChatRequest
 
 __all__ = ["encode_request"]
@@ -53,9 +51,6 @@ _ONLY_OPTIONS: Final = frozenset(_OPTION_NAMES.values()) | {
     "typical_p",
     "use_mmap",
 }
-# What follows from the call that is made, and cannot stand in `extra`.
-_NOT_EXTRA: Final = ("messages", "model", "stream")
-
 _EFFORTS: Final[dict[str, bool | str]] = {
     "none": False,
     "low": "low",
@@ -146,11 +141,7 @@ def _refuse_impossible(request: ChatRequest) -> None:
 
 
 def _check_extra(extra: Mapping[str, Any]) -> None:
-    for name in _NOT_EXTRA:
-        if name in extra:
-            raise _misplaced(f"`{name}` follows from the call and cannot stand in `extra`.")
-    if extra.get("n") not in (None, 1):
-        raise _misplaced("A stream is one answer: `n` can only be 1. Make several streams.")
+    check_extra(extra)
     if not isinstance(extra.get("options", {}), Mapping):
         raise _misplaced("`options` in `extra` must be an object of Ollama's options.")
     for name in extra:
@@ -208,9 +199,9 @@ def _assistant(message: Message, provider: str, own_ids: dict[str, str]) -> dict
     for part in message.parts:
         if isinstance(part, ToolCall) and part.executed_by == "caller":
             call: dict[str, Any] = {"function": {"name": part.name, "arguments": _arguments(part)}}
-            own = (part.metadata or {}).get(provider)
-            if isinstance(own, Mapping) and isinstance(own.get("id"), str):
-                call["id"] = own_ids[part.call_id] = own["id"]
+            own_id = own_metadata(part.metadata, provider).get("id")
+            if isinstance(own_id, str):
+                call["id"] = own_ids[part.call_id] = own_id
             calls.append(call)
     if calls:
         entry["tool_calls"] = calls
@@ -229,20 +220,10 @@ def _arguments(call: ToolCall) -> dict[str, Any]:
 def _results(parts: Iterable[Part], own_ids: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     for part in parts:
         if isinstance(part, ToolResult) and part.executed_by == "caller":
-            entry = {"role": "tool", "content": _output(part), "tool_name": part.name}
+            entry = {"role": "tool", "content": output_text(part), "tool_name": part.name}
             if part.call_id in own_ids:
                 entry["tool_call_id"] = own_ids[part.call_id]
             yield entry
-
-
-def _output(result: ToolResult) -> str:
-    if isinstance(result.output, str):
-        return result.output
-    try:
-        return to_json(result.output).decode()
-    except ValueError as error:
-        message = f"The result of the tool `{result.name}` cannot be written as JSON."
-        raise ProviderError("configuration", message, detail=str(error)) from error
 
 
 def _image(part: ImagePart) -> str:
