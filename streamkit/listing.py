@@ -15,7 +15,7 @@ from streamkit.classify import request_id_of, retry_after
 from streamkit.clock import SYSTEM_CLOCK
 from streamkit.errors import ConfigurationError, ProviderError
 from streamkit.flow import ERROR_BODY_S, MAX_REDIRECTS
-from streamkit.model import check_type, make_provider, make_transport, secrets_of
+from streamkit.making import check_type, make_provider, make_transport, secrets_of
 from streamkit.outgoing import outgoing_request, redirect_target
 from streamkit.provider import Frame, HTTPCall, HTTPProvider, ModelInfo, Provider
 from streamkit.redaction import Redactor

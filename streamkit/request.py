@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -10,7 +10,7 @@ from streamkit.errors import ConfigurationError
 from streamkit.messages import Message, MessageInput, Tool, schema_problem
 from streamkit.words import nearest
 
-__all__ = ["ChatRequest", "OutputSchema", "ToolChoice", "build_request"]
+__all__ = ["ChatRequest", "OutputSchema", "RequestSettings", "ToolChoice", "build_request"]
 
 ToolChoice: TypeAlias = Literal["auto", "none", "required"] | str
 
@@ -116,6 +116,29 @@ class ChatRequest(BaseModel):
 
 
 _SETTINGS: Final = frozenset(ChatRequest.model_fields) - {"model", "messages"}
+
+
+class RequestSettings(TypedDict, total=False):
+    """What `Model.stream()` takes besides the messages; see `ChatRequest` for each."""
+
+    tools: tuple[Tool, ...] | list[Tool]
+    tool_choice: ToolChoice | None
+    parallel_tool_calls: bool | None
+    output_schema: OutputSchema | Mapping[str, Any] | type | None
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    stop: str | tuple[str, ...] | list[str]
+    seed: int | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    reasoning_effort: str | None
+    logprobs: int | None
+    extra: dict[str, Any]
+    request_id: str | None
+    conversation_id: str | None
+    n: int | None
+    stream: bool
 
 
 def build_request(

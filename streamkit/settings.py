@@ -12,10 +12,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from streamkit.compat_checks import base_url_fault
 from streamkit.config_file import is_variable
 from streamkit.errors import ConfigurationError, MissingKeyError
 from streamkit.plugin import EnvVar, ProviderSpec
@@ -128,21 +128,9 @@ def checked_base_url(url: str, provider: str, source: str) -> str:
     Raises:
         ConfigurationError: It is no http or https address with a host, or it holds a query.
     """
-    where = f"The base URL for `{provider}` from {source}"
-    try:
-        parts = urlsplit(url.strip())
-        has_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        raise ConfigurationError(f"{where} is not a valid URL.") from None
-    if parts.scheme not in {"http", "https"} or not has_host:
-        raise ConfigurationError(
-            f"{where} must start with http:// or https:// and name a host, "
-            "such as https://api.example.com/v1."
-        )
-    if parts.query or parts.fragment:
-        raise ConfigurationError(f"{where} must not hold a query or a fragment.")
-    if any(ord(character) <= 32 for character in url.strip()):
-        raise ConfigurationError(f"{where} contains a space or a control character.")
+    fault = base_url_fault(url)
+    if fault is not None:
+        raise ConfigurationError(f"The base URL for `{provider}` from {source} {fault}.")
     return url.strip().rstrip("/")
 
 

@@ -76,5 +76,5 @@ def _manifest(spec: ProviderSpec) -> Callable[[], list[ProviderSpec]]:
 
 def use(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:
     """Makes `get_model` and the lists of models use a registry."""
-    for module in ("model", "listing"):
+    for module in ("model", "making", "listing"):
         monkeypatch.setattr(f"streamkit.{module}.default_registry", lambda: registry)

@@ -10,7 +10,7 @@ import pytest
 import streamkit
 from streamkit import ConfigurationError, Message, Model, Network
 from streamkit.chunks import EndChunk, ErrorChunk, chunk_to_json
-from streamkit.model import make_provider
+from streamkit.making import make_provider
 from streamkit.plugin import Capabilities, EnvVar, ProviderSpec
 from streamkit.provider import HTTPProvider, ProviderSettings
 from streamkit.testing import Answer, ManualClock, MemoryTransport, Pause, Reply, ScriptedModel

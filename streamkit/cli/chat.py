@@ -25,8 +25,9 @@ from streamkit.cli.terminal import (
 from streamkit.cli.views import JSONView, PlainView, View
 from streamkit.errors import ConfigurationError
 from streamkit.messages import ImagePart, Message
-from streamkit.model import Model, RequestSettings, get_model
+from streamkit.model import Model, get_model
 from streamkit.registry.discovery import default_registry
+from streamkit.request import RequestSettings
 
 EXIT_ANSWERED, EXIT_FAILED, EXIT_STOPPED = 0, 1, 130
 

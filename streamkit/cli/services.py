@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from streamkit.cli.terminal import for_the_shell, is_rich_terminal, one_line
 from streamkit.errors import ConfigurationError, MissingKeyError
-from streamkit.model import make_provider
+from streamkit.making import make_provider
 from streamkit.plugin import Capabilities, Capability
 from streamkit.provider import AnyProvider
 from streamkit.registry.discovery import default_registry

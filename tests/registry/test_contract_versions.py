@@ -8,6 +8,7 @@ from streamkit.plugin import API_VERSION, CompatSpec, ProviderSpec, hookimpl
 from streamkit.provider import StreamProvider
 from streamkit.registry.adapters import adapted
 from streamkit.registry.discovery import Registry
+from tests.hooked import use
 from tests.registry import plugin_of_version_0 as old
 from tests.registry.plugins import Acme, Plugins, spec
 
@@ -17,7 +18,7 @@ def registry(plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """A registry with the plug-in of version 0, which `get_model` uses."""
     plugins.point("old", old.__name__)
     registry = plugins.registry()
-    monkeypatch.setattr("streamkit.model.default_registry", lambda: registry)
+    use(monkeypatch, registry)
     monkeypatch.setattr(old, "PREPARED", [])
     return registry
 

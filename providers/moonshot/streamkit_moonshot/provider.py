@@ -71,15 +71,7 @@ class MoonshotProvider(OpenAICompatibleProvider):
             ProviderError: The service is certain to refuse it (`unsupported`, `configuration`).
         """
         refuse_impossible(request)
-        builtin = request.extra.get("tools")
-        if not request.tools or not isinstance(builtin, list):
-            return super().request(request)
-        # The service's own tools have no other place than `extra`, and the caller's stay.
-        extra = {name: value for name, value in request.extra.items() if name != "tools"}
-        call = super().request(request.model_copy(update={"extra": extra}))
-        body = dict(call.json or {})
-        body["tools"] = [*body["tools"], *builtin]
-        return replace(call, json=body)
+        return super().request(request)
 
     def settings_of(self, request: ChatRequest) -> tuple[dict[str, Any], list[NoticeDelta]]:
         """The settings as they stand in the body, without those that the model fixes itself.
