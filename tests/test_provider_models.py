@@ -116,8 +116,8 @@ def test_the_class_is_found_by_every_way_of_importing_it(name: str) -> None:
     module = importlib.import_module(f"streamkit_{name}.model")
     assert getattr(module, CLASSES[name]) is class_of(name)
     assert CLASSES[name] in package.__all__
-    with pytest.raises(AttributeError, match="has no attribute 'Modell'"):
-        _ = package.Modell
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = package.Nothing
 
 
 def test_type_checkers_know_it() -> None:

@@ -208,7 +208,7 @@ def test_a_setting_that_the_provider_does_not_have_is_refused_with_those_it_has(
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"), [("api-key", "api_key"), ("Base_URL", "base_url"), ("regoin", "region")]
+    ("name", "meant"), [("api-key", "api_key"), ("Base_URL", "base_url"), ("regions", "region")]
 )
 def test_a_misspelt_setting_is_told_with_the_word_it_resembles_also_without_a_key(
     name: str, meant: str
