@@ -107,8 +107,7 @@ class ChunkStream:
     def text(self) -> "TextView":
         """A view that yields the answer's text alone, and raises `StreamFailed` on an error.
 
-        It shares the stream: reading goes on where it was, through whichever view, and nothing is
-        yielded twice.
+        It shares the stream: reading goes on where it was, and nothing is yielded twice.
         """
         return TextView(self)
 
