@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hypothesis import strategies as st
 from pydantic_core import from_json
 
 from streamkit.assembly.assembler import Assembler
@@ -114,6 +115,23 @@ def cut(body: bytes, places: Sequence[int]) -> list[bytes]:
     """The body, cut at these places."""
     edges = [0, *sorted(places), len(body)]
     return [body[start:end] for start, end in itertools.pairwise(edges) if start < end]
+
+
+def chunks_of(
+    recording: Recording, provider: HTTPProvider, places: Sequence[int] = ()
+) -> list[StreamChunk]:
+    """The chunks that come of the body, cut at these places."""
+    return play(recording, cut(recording.body, places), provider).chunks
+
+
+def every_place(recording: Recording) -> range:
+    """The places that cut the body byte by byte."""
+    return range(len(recording.body))
+
+
+def any_places(recording: Recording) -> st.SearchStrategy[list[int]]:
+    """Places to cut the body at, as hypothesis chooses them."""
+    return st.lists(st.integers(0, len(recording.body)), max_size=12)
 
 
 def expected_facts(recording: Recording) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from streamkit.settings import ProviderSettings
 from tests.recorded_answers import (
     DIFFERENCES,
     actual_facts,
-    cut,
+    any_places,
+    chunks_of,
+    every_place,
     expected_facts,
     play,
 )
@@ -101,10 +103,8 @@ def test_a_recording_gives_what_is_expected(recording: Recording) -> None:
 
 @every_recording
 def test_a_recording_read_byte_by_byte_gives_the_same_chunks(recording: Recording) -> None:
-    body = recording.body
-    whole = play(recording, [body], provider())
-    cut_up = play(recording, (body[i : i + 1] for i in range(len(body))), provider())
-    assert cut_up.chunks == whole.chunks
+    cut_up = chunks_of(recording, provider(), every_place(recording))
+    assert cut_up == chunks_of(recording, provider())
 
 
 @every_recording
@@ -113,7 +113,5 @@ def test_a_recording_read_byte_by_byte_gives_the_same_chunks(recording: Recordin
 def test_a_recording_cut_anywhere_gives_the_same_chunks(
     recording: Recording, data: st.DataObject
 ) -> None:
-    body = recording.body
-    places = data.draw(st.lists(st.integers(0, len(body)), max_size=12))
-    whole = play(recording, [body], provider())
-    assert play(recording, cut(body, places), provider()).chunks == whole.chunks
+    cut_up = chunks_of(recording, provider(), data.draw(any_places(recording)))
+    assert cut_up == chunks_of(recording, provider())

@@ -9,7 +9,7 @@ from streamkit.cli.terminal import complain
 from streamkit.errors import ConfigurationError
 from streamkit.plugin import Command
 from streamkit.registry.discovery import default_registry
-from streamkit.registry.records import nearest
+from streamkit.words import nearest
 
 EXIT_FAILED = 1
 

@@ -32,9 +32,9 @@ from streamkit.registry.records import (
     first_party,
     is_name,
     module_of,
-    nearest,
     record_of,
 )
+from streamkit.words import nearest
 
 # So like `streamkit.providers` is `streamkit.provider`, and `streamkit.encoders` is not.
 _ALMOST: Final = 0.9

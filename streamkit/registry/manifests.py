@@ -25,10 +25,10 @@ from streamkit.registry.records import (
     check_shape,
     check_version,
     module_of,
-    nearest,
     record_of,
     text_of,
 )
+from streamkit.words import nearest
 
 #: What a plug-in may raise and still harm nobody; `exit()` in a module is a bug like any other.
 CONTAINED: Final = (Exception, SystemExit)

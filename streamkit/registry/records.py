@@ -8,7 +8,6 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, requires
 from typing import Any, Final
 
 from streamkit.plugin import API_VERSION, Capabilities, EnvVar, ProviderSpec, Quirks
-from streamkit.words import nearest as nearest
 
 PROVIDERS: Final = "streamkit.providers"
 PLUGINS: Final = "streamkit.plugins"

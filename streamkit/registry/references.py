@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from streamkit.config_file import config_folder
 from streamkit.errors import ConfigurationError
 from streamkit.plugin import ProviderSpec
-from streamkit.registry.records import first_party, nearest
+from streamkit.registry.records import first_party
+from streamkit.words import nearest
 
 if TYPE_CHECKING:
     from streamkit.registry.discovery import Registry

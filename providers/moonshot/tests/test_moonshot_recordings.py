@@ -16,7 +16,15 @@ from streamkit.provider import HTTPCall
 from streamkit.request import build_request
 from streamkit.settings import ProviderSettings
 from streamkit_moonshot.provider import MoonshotProvider
-from tests.recorded_answers import Answer, actual_facts, cut, expected_facts, play
+from tests.recorded_answers import (
+    Answer,
+    actual_facts,
+    any_places,
+    chunks_of,
+    every_place,
+    expected_facts,
+    play,
+)
 from tests.wire_recordings import Recording, manifest, recordings_folder, recordings_of
 
 (SPEC,) = streamkit_moonshot.streamkit_providers()
@@ -82,10 +90,8 @@ def test_a_recording_gives_what_is_expected(recording: Recording) -> None:
 
 @every_recording
 def test_a_recording_read_byte_by_byte_gives_the_same_chunks(recording: Recording) -> None:
-    body = recording.body
-    whole = play(recording, [body], moonshot())
-    cut_up = play(recording, (body[i : i + 1] for i in range(len(body))), moonshot())
-    assert cut_up.chunks == whole.chunks
+    cut_up = chunks_of(recording, moonshot(), every_place(recording))
+    assert cut_up == chunks_of(recording, moonshot())
 
 
 @every_recording
@@ -94,10 +100,8 @@ def test_a_recording_read_byte_by_byte_gives_the_same_chunks(recording: Recordin
 def test_a_recording_cut_anywhere_gives_the_same_chunks(
     recording: Recording, data: st.DataObject
 ) -> None:
-    body = recording.body
-    places = data.draw(st.lists(st.integers(0, len(body)), max_size=12))
-    whole = play(recording, [body], moonshot())
-    assert play(recording, cut(body, places), moonshot()).chunks == whole.chunks
+    cut_up = chunks_of(recording, moonshot(), data.draw(any_places(recording)))
+    assert cut_up == chunks_of(recording, moonshot())
 
 
 def test_usage_that_is_told_twice_is_counted_once() -> None:

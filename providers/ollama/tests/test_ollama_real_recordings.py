@@ -13,7 +13,14 @@ from streamkit.provider import Frame
 from streamkit.request import build_request
 from streamkit.settings import resolve_settings
 from streamkit_ollama.provider import OllamaProvider
-from tests.recorded_answers import actual_facts, cut, expected_facts, play
+from tests.recorded_answers import (
+    actual_facts,
+    any_places,
+    chunks_of,
+    every_place,
+    expected_facts,
+    play,
+)
 from tests.wire_recordings import OWN, Recording, manifest, ollama_recordings
 
 (SPEC,) = streamkit_ollama.streamkit_providers()
@@ -76,10 +83,8 @@ def test_what_a_server_answered_gives_what_is_expected(recording: Recording) -> 
 
 @every_recording
 def test_what_a_server_answered_gives_the_same_byte_by_byte(recording: Recording) -> None:
-    body = recording.body
-    whole = play(recording, [body], PROVIDER)
-    pieces = (body[place : place + 1] for place in range(len(body)))
-    assert play(recording, pieces, PROVIDER).chunks == whole.chunks
+    cut_up = chunks_of(recording, PROVIDER, every_place(recording))
+    assert cut_up == chunks_of(recording, PROVIDER)
 
 
 @every_recording
@@ -88,10 +93,8 @@ def test_what_a_server_answered_gives_the_same_byte_by_byte(recording: Recording
 def test_what_a_server_answered_gives_the_same_cut_anywhere(
     recording: Recording, data: st.DataObject
 ) -> None:
-    body = recording.body
-    places = data.draw(st.lists(st.integers(0, len(body)), max_size=12))
-    whole = play(recording, [body], PROVIDER)
-    assert play(recording, cut(body, places), PROVIDER).chunks == whole.chunks
+    cut_up = chunks_of(recording, PROVIDER, data.draw(any_places(recording)))
+    assert cut_up == chunks_of(recording, PROVIDER)
 
 
 @every_recording

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 import streamkit_ollama
 from streamkit.settings import resolve_settings
 from streamkit_ollama.provider import OllamaProvider
-from tests.recorded_answers import actual_facts, cut, expected_facts, play
+from tests.recorded_answers import (
+    actual_facts,
+    any_places,
+    chunks_of,
+    every_place,
+    expected_facts,
+    play,
+)
 from tests.wire_recordings import Recording, recordings_folder, recordings_of
 
 (SPEC,) = streamkit_ollama.streamkit_providers()
@@ -82,10 +89,8 @@ def test_the_server_s_own_counts_and_durations_are_kept(recording: Recording) ->
 
 @every_recording
 def test_a_recording_of_ollama_read_byte_by_byte_gives_the_same(recording: Recording) -> None:
-    body = recording.body
-    whole = play(recording, [body], PROVIDER)
-    pieces = (body[place : place + 1] for place in range(len(body)))
-    assert play(recording, pieces, PROVIDER).chunks == whole.chunks
+    cut_up = chunks_of(recording, PROVIDER, every_place(recording))
+    assert cut_up == chunks_of(recording, PROVIDER)
 
 
 @every_recording
@@ -94,10 +99,8 @@ def test_a_recording_of_ollama_read_byte_by_byte_gives_the_same(recording: Recor
 def test_a_recording_of_ollama_cut_anywhere_gives_the_same(
     recording: Recording, data: st.DataObject
 ) -> None:
-    body = recording.body
-    places = data.draw(st.lists(st.integers(0, len(body)), max_size=12))
-    whole = play(recording, [body], PROVIDER)
-    assert play(recording, cut(body, places), PROVIDER).chunks == whole.chunks
+    cut_up = chunks_of(recording, PROVIDER, data.draw(any_places(recording)))
+    assert cut_up == chunks_of(recording, PROVIDER)
 
 
 @every_recording
