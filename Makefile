@@ -12,7 +12,7 @@
 # Tested are those of VERSIONS that the machine has; a newer Python is taken when it has none.
 VERSIONS = 3.11 3.12 3.13
 ACCEPTED = $(VERSIONS) 3.14 3.15
-INPUTS = pyproject.toml $(wildcard providers/*/pyproject.toml) requirements-dev.txt \
+INPUTS = pyproject.toml conformance/pyproject.toml $(wildcard providers/*/pyproject.toml) requirements-dev.txt \
 	requirements-model.txt constraints.txt scripts/environment
 PYTHON = .venv/bin/python
 PROMPT = Write two sentences about the sea.

@@ -19,7 +19,12 @@ PROVIDERS = sorted(path.parent for path in (ROOT / "providers").glob("*/pyprojec
 TOOLS = Path(sys.executable).parent
 
 # What must be covered to the last branch: below that a hole hides.
-FULLY_COVERED = ("streamkit/wire/*", "streamkit/assembly/*", "streamkit/registry/*")
+FULLY_COVERED = (
+    "streamkit/wire/*",
+    "streamkit/assembly/*",
+    "streamkit/registry/*",
+    "conformance/streamkit_conformance/rules/*",
+)
 
 PYTEST = ("pytest", "--cov", "--cov-report=", "--durations=5", "--durations-min=5")
 
@@ -44,9 +49,11 @@ CHECKS = [
     Check("lint", ["ruff", "check", "--quiet", "."]),
     Check("spelling", ["codespell", "."]),
     Check("types", ["mypy", "streamkit", "tests", "benchmarks", "scripts", "conftest.py"]),
+    Check("types", ["mypy", "conformance"]),
     *(Check("types", ["mypy", str(path.relative_to(ROOT))]) for path in PROVIDERS),
     Check("imports", ["lint-imports"]),
     Check("dependencies", ["deptry", "streamkit"]),
+    Check("dependencies", ["deptry", "streamkit_conformance"], ROOT / "conformance"),
     *(Check("dependencies", ["deptry", f"streamkit_{path.name}"], path) for path in PROVIDERS),
     Check("changelog", ["towncrier", "build", "--draft", "--version", "next"]),
     Check(

@@ -74,7 +74,7 @@ class ProviderSettings:
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if isinstance(self.api_key, str):
+        if isinstance(self.api_key, str | SecretStr):
             object.__setattr__(
                 self, "api_key", checked_key(self.api_key, self.provider, "settings")
             )

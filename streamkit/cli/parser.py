@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from streamkit.plugin import Command
 
 SHELLS: Final = ("bash", "zsh", "fish", "powershell")
+WIRES: Final = ("openai-compatible", "ndjson", "own")
 DEFAULT_MODEL: Final = "local/smollm2-135m-instruct"
 
 _CHAT: Final = """\
@@ -28,6 +29,14 @@ Ask a model, or talk to it.
 
 Standard output carries the answer's text and nothing else; all else is on standard error.
 Exit codes: 0 answered, 1 failed, 2 wrong usage or settings, 130 stopped with Ctrl-C."""
+
+_NEW: Final = """\
+Make a package for a provider of your own, complete but for the address of its service: manifest,
+translation, proof that it streams right, and a workflow that runs the proof.
+
+  streamkit new provider acme                    a service that speaks OpenAI's dialect
+  streamkit new provider acme --wire ndjson      one that speaks Ollama's lines of JSON
+  streamkit new provider acme --wire own         one with records of its own"""
 
 _COMPLETION: Final = """\
 Print the script that makes a shell complete this command. Put into your shell's start-up file:
@@ -164,6 +173,20 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _new(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=["provider"], help="what to make")
+    parser.add_argument("name", metavar="NAME", help="what users will write before the model")
+    parser.add_argument(
+        "--wire",
+        choices=WIRES,
+        default=WIRES[0],
+        help="how the service speaks (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--folder", metavar="FOLDER", help="where to make it (default: streamkit-NAME)"
+    )
+
+
 def _completion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=SHELLS, help="the shell that is to complete")
 
@@ -196,6 +219,9 @@ COMMANDS: Final = (
         "say what is installed, what is wrong and what mends it",
         "streamkit.cli.doctor:run",
         _doctor,
+    ),
+    BuiltIn(
+        "new", "make a package for a provider of your own", "streamkit.cli.new:run", _new, _NEW
     ),
     BuiltIn(
         "completion",

@@ -5,6 +5,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 
+from streamkit.cli.certificates import certificate_of
 from streamkit.cli.services import can, checked_names, not_set_up, provider_of
 from streamkit.cli.terminal import complain, note, one_line, printable, write
 from streamkit.errors import ConfigurationError
@@ -22,6 +23,7 @@ class Installed:
         key: `set` and where, `missing` and what would give it, or `not needed`; never the key.
         can: What its models can surely do.
         problem: What is wrong with it.
+        conformance: What its author's certificate claims, if there is one.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Installed:
     can: tuple[str, ...] = ()
     default_model: str | None = None
     problem: str | None = None
+    conformance: str | None = None
 
 
 def run(options: argparse.Namespace) -> int:
@@ -81,7 +84,23 @@ def _installed(record: PluginRecord) -> Installed:
         can=tuple(can(spec.capabilities)),
         default_model=spec.default_model,
         problem=record.problem,
+        conformance=_conformance(record),
     )
+
+
+def _conformance(record: PluginRecord) -> str | None:
+    """What the package says of its conformance; a broken file hides nothing else."""
+    if record.group == CONFIG_FILE:
+        return None
+    try:
+        found = certificate_of(record.module, record.name)
+    except ValueError as error:
+        return f"unknown: {error}"
+    if found is None:
+        return None
+    if found.provider_version and found.provider_version != record.version:
+        return f"{found.claim} (of version {found.provider_version}, not of this one)"
+    return found.claim
 
 
 def _key(spec: ProviderSpec) -> str:
@@ -109,3 +128,6 @@ def _print(each: Installed, width: int) -> None:
     write(sys.stdout, f"{each.name:<{width}}  {line}\n")
     if each.can:
         write(sys.stdout, f"{'':<{width}}  can: {', '.join(each.can)}\n", dim=True)
+    if each.conformance:
+        claim = printable(one_line(each.conformance))
+        write(sys.stdout, f"{'':<{width}}  conformance, as its author says: {claim}\n", dim=True)

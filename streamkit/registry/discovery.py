@@ -185,6 +185,15 @@ class Registry:
         """The commands that plug-ins add; one with a name that is taken is left out."""
         return self.hooks.commands()
 
+    def conformance_target(self, name: str) -> Any:
+        """What tests a provider in the conformance kit; `None` where no plug-in says it.
+
+        Raises:
+            ConfigurationError: The provider is not installed, or what it says cannot be had.
+        """
+        spec, record = self.describe(name), self.record(name)
+        return self.hooks.conformance_target(spec, "" if record is None else record.module)
+
     # Load.
 
     def load(self, name: str) -> Any:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from streamkit.errors import ProviderError
+from streamkit.errors import ConfigurationError, ProviderError
 from streamkit.plugin import Command, ProviderSpec
 from streamkit.registry.manifests import CONTAINED, Manifests, call
 from streamkit.registry.records import PluginRecord, is_name, text_of
@@ -65,6 +65,30 @@ class Hooks:
                 elif found.setdefault(each.name, each) is not each:
                     self._tell(module, hook, f"gave the command {each.name}, which is there")
         return list(found.values())
+
+    def conformance_target(self, spec: ProviderSpec, module: str) -> Any:
+        """What tests a provider: its own module is asked first, then the plug-ins.
+
+        Args:
+            spec: The provider, described.
+            module: The module of its manifest.
+
+        Raises:
+            ConfigurationError: One that was asked raised; whoever tests wants to know.
+        """
+        hook = "streamkit_conformance_target"
+        modules = [module, *(record.module for record in self._plugins())]
+        for owner, each in self._manifests.implementations(hook, modules):
+            try:
+                given = call(each, {"spec": spec})
+            except CONTAINED as error:
+                raise ConfigurationError(
+                    f"The hook {hook} of {owner} raised {type(error).__name__} for "
+                    f"`{spec.name}`: {text_of(error)}"
+                ) from error
+            if given is not None:
+                return given
+        return None
 
     def policed(self, request: "ChatRequest", spec: ProviderSpec) -> "ChatRequest":
         """The request as the policies leave it, each given what the one before made of it.

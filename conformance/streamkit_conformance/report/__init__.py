@@ -1,0 +1,1 @@
+"""One report, and the forms in which it is read."""
