@@ -18,13 +18,24 @@ from streamkit.chunks import (
 )
 from streamkit.plugin import Capabilities
 from streamkit_conformance import dialects
-from streamkit_conformance.case import Case
-from streamkit_conformance.dialects.base import Dialect
+from streamkit_conformance.case import Ask, Case
+from streamkit_conformance.dialects.base import Dialect, Spoken
 from streamkit_conformance.rules import find
 from streamkit_conformance.rules.registry import Plan
+from streamkit_conformance.script import Script
 from streamkit_conformance.trace import Seen, SentRequest, Trace
 from streamkit_conformance.verdict import Outcome
 from streamkit_conformance.wire import write
+
+
+class Wireless(Spoken):
+    """A subject that speaks to no service."""
+
+    name = "wireless"
+
+    def say(self, script: Script) -> tuple[Ask, Script] | None:
+        return None
+
 
 OPENAI = dialects.openai_sse()
 OLLAMA = dialects.ollama_ndjson()

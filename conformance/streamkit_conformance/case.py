@@ -56,9 +56,9 @@ class Consumer:
     """Who reads the stream, and how they stop.
 
     Attributes:
-        kind: `read_all` to the end; `break` out of the loop inside `async with`; `raise` an error of
-            their own inside it; `cancel` the task that reads; `stop` through the stream's `stop()`
-            where it has one; `close_elsewhere` closes from another task while it is idle.
+        kind: `read_all` to the end; `break` out of the loop inside `async with`; `raise` an error
+            of their own inside it; `cancel` the task that reads; `stop` through the stream's
+            `stop()` where it has one; `close_elsewhere` closes from another task while it is idle.
         after: After how many content chunks.
     """
 

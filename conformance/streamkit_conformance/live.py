@@ -16,6 +16,8 @@ from streamkit.plugin import Capabilities
 from streamkit.redaction import Redactor
 from streamkit_conformance.case import BACKENDS, CANARY, Ask, Backend, Case, Consumer
 from streamkit_conformance.cuts import BYTES, WHOLE
+from streamkit_conformance.drift import drift
+from streamkit_conformance.output import version_of, version_of_distribution
 from streamkit_conformance.play import Player, Stage
 from streamkit_conformance.report.report import Failure, Report, RuleResult
 from streamkit_conformance.rules import all_rules
@@ -102,7 +104,8 @@ def check_live(target: Conformance, *, budget: int = BUDGET, level: str = "resil
     problems = []
     if player.requests > budget:
         problems.append(f"{player.requests} requests were sent; the budget is {budget}")
-    return _report(target, level, backends, results, started, model.capabilities, tuple(problems))
+    report = _report(target, level, backends, results, started, model.capabilities, tuple(problems))
+    return replace(report, notes=_notes(target, traces))
 
 
 @dataclass
@@ -175,7 +178,7 @@ def _judged(
         )
     outcomes = [(each, rule.judge(each)) for each in traces]
     relevant = [each for each in outcomes if not isinstance(each[1], Irrelevant)]
-    counts = {"judged": len(relevant), "traces": len(outcomes)}
+    counts: dict[str, Any] = {"judged": len(relevant), "traces": len(outcomes)}
     for trace, outcome in relevant:
         if isinstance(outcome, Fail):
             failure = Failure(
@@ -267,6 +270,17 @@ def _all(verdict: Verdict, reason: str, backends: Sequence[Backend]) -> list[Rul
     ]
 
 
+def _notes(target: Conformance, traces: Sequence[Trace]) -> tuple[str, ...]:
+    unknown = drift(target.dialect, (each.wire for each in traces if each.wire.status == 200))
+    if not unknown:
+        return ()
+    note = (
+        f"Wire drift: the service sends what the dialect {target.dialect.name} never writes: "
+        f"{', '.join(unknown)}."
+    )
+    return (note,)
+
+
 def _report(
     target: Conformance,
     level: str,
@@ -288,6 +302,8 @@ def _report(
     ]
     return Report(
         target=name_of(target),
+        subject_version=version_of(target),
+        kit_version=version_of_distribution("streamkit-conformance"),
         revision=CURRENT,
         dialect=target.dialect.name,
         backends=tuple(backends),
@@ -298,4 +314,5 @@ def _report(
         results=tuple(kept),
         started=started,
         problems=problems,
+        is_live=True,
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from streamkit.errors import ConfigurationError
 from streamkit.registry.discovery import default_registry
 from streamkit_conformance import skwire
+from streamkit_conformance.dialect_checks import notes_on
 from streamkit_conformance.report.badge import endpoint, svg
 from streamkit_conformance.report.html import to_html
 from streamkit_conformance.report.json_report import to_json
@@ -26,7 +27,7 @@ from streamkit_conformance.waivers import facts
 if TYPE_CHECKING:
     from streamkit_conformance.run import Run
 
-__all__ = ["head_of", "with_replay", "write_reports"]
+__all__ = ["head_of", "version_of", "version_of_distribution", "with_replay", "write_reports"]
 
 _FORMS: Final[Mapping[str, Callable[[Report], str]]] = {
     "report.json": to_json,
@@ -43,8 +44,8 @@ def head_of(run: "Run", *, level: str, waivers: Iterable[Waiver] = ()) -> Report
     cases = run.corpus.cases.values()
     return Report(
         target=name_of(run.target),
-        subject_version=_version_of(run.target),
-        kit_version=_version("streamkit-conformance"),
+        subject_version=version_of(run.target),
+        kit_version=version_of_distribution("streamkit-conformance"),
         revision=CURRENT,
         dialect=run.target.dialect.name,
         backends=tuple(run.backends),
@@ -56,6 +57,7 @@ def head_of(run: "Run", *, level: str, waivers: Iterable[Waiver] = ()) -> Report
         waivers=facts(waivers),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         is_wire=run.target.dialect.is_wire,
+        notes=notes_on(run.target),
     )
 
 
@@ -112,17 +114,19 @@ def _file_name(text: str) -> str:
     return re.sub(r"[^\w.+-]+", "_", text).strip("._") or "subject"
 
 
-def _version_of(target: Conformance) -> str:
+def version_of(target: Conformance) -> str:
+    """The version of an installed provider's distribution; empty where it has none."""
     if not isinstance(target.subject, str):
         return ""
     try:
         distribution = default_registry().describe(target.subject).distribution
     except ConfigurationError:
         return ""
-    return "" if distribution is None else _version(distribution)
+    return "" if distribution is None else version_of_distribution(distribution)
 
 
-def _version(distribution: str) -> str:
+def version_of_distribution(distribution: str) -> str:
+    """The version of a distribution; empty where it is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:

@@ -28,7 +28,6 @@ from typing import Any, Final
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
-import sniffio
 
 from streamkit.chunks import ContentChunk
 from streamkit.plugin import Capabilities
@@ -83,7 +82,7 @@ class Player:
     async def _async_case(self, case: Case, backend: Backend) -> Trace:
         traces = self._traces(case, backend)
         stage = self._stage(case, traces)
-        before = _tasks()
+        before = _tasks(backend)
         with _captured(traces[0]), self._watched(traces[0]), stage.served():
             client = stage.client(is_async=True)
             try:
@@ -100,7 +99,7 @@ class Player:
                         await client.aclose()
             stage.finish()
         await _settle()
-        traces[0].leaks += sorted(_tasks() - before)
+        traces[0].leaks += sorted(_tasks(backend) - before)
         return traces[0]
 
     def _sync_case(self, case: Case) -> Trace:
@@ -123,18 +122,13 @@ class Player:
 
     # What a run against a real service does otherwise.
 
-    @contextmanager
-    def _surroundings(self) -> Iterator[None]:
+    def _surroundings(self) -> AbstractContextManager[None]:
         """What holds while cases are played."""
-        with only_loopback(), without_certificates():
-            yield
+        return _sealed()
 
-    @contextmanager
-    def _watched(self, trace: Trace) -> Iterator[None]:
+    def _watched(self, trace: Trace) -> AbstractContextManager[None]:
         """Notes what a subject tried to reach besides loopback."""
-        with only_loopback() as guard:
-            yield
-        trace.escapes += [f"{each.event} {each.address}" for each in guard.attempts]
+        return _noting_escapes(trace)
 
     def _stage(self, case: Case, traces: list[Trace]) -> "Stage":
         return Stage(case, traces)
@@ -168,6 +162,19 @@ class Player:
         return made
 
 
+@contextmanager
+def _sealed() -> Iterator[None]:
+    with only_loopback(), without_certificates():
+        yield
+
+
+@contextmanager
+def _noting_escapes(trace: Trace) -> Iterator[None]:
+    with only_loopback() as guard:
+        yield
+    trace.escapes += [f"{each.event} {each.address}" for each in guard.attempts]
+
+
 @dataclass
 class Stage:
     """One case being played: its service, and the traces of its streams."""
@@ -182,6 +189,7 @@ class Stage:
 
     @property
     def is_mocked(self) -> bool:
+        """No socket is used."""
         return self.case.via == "mock"
 
     @property
@@ -201,6 +209,7 @@ class Stage:
 
     @property
     def base_url(self) -> str:
+        """Where the subject is told that its service is."""
         return MOCK_URL if self.is_mocked else f"{self.server.url}/v1"
 
     @property
@@ -212,6 +221,7 @@ class Stage:
 
     @contextmanager
     def served(self) -> Iterator[None]:
+        """Has the service ready."""
         options = self.case.options
         if self.is_mocked:
             yield
@@ -219,9 +229,10 @@ class Stage:
         wires = [each.wire for each in self.traces]
         keep_alive = options.get("keep_alive")
         if keep_alive:
-            # Instead of silence: more of them than anyone waits for.
+            # Instead of silence: more of them than anyone waits for. Silence behind them would let
+            # those who take each for a sign of life run into their timeout all the same.
             more = (str(keep_alive).encode(),) * _KEEP_ALIVES
-            wires = [replace(each, reads=(*each.reads, *more)) for each in wires]
+            wires = [replace(each, reads=(*each.reads, *more), ending="end") for each in wires]
         server = self.server
         if options.get("redirect"):
             first, server = _servers(2)
@@ -234,16 +245,19 @@ class Stage:
         yield
 
     def client(self, *, is_async: bool) -> Any:
+        """The client that the subject is offered."""
         if self.is_mocked:
             return self.mock.client(is_async=is_async)
         return real_client(is_async=is_async)
 
     def patches(self, made: Made) -> AbstractContextManager[Any]:
+        """Answers the clients of a subject that makes its own."""
         if self.is_mocked and not made.uses_client:
             return patched(self.mock.handle)
         return nullcontext()
 
     def served_reads(self, number: int) -> int:
+        """How many reads of an answer were served."""
         answers = self.answers
         return answers[number].served if number < len(answers) else 0
 
@@ -275,7 +289,7 @@ class Stage:
 
 
 #: Keep-alives that stand for endless ones.
-_KEEP_ALIVES: Final = 40
+_KEEP_ALIVES: Final = 20
 
 
 @cache
@@ -435,7 +449,8 @@ class _entered:  # noqa: N801  # used as a function
         if hasattr(self._stream, "__aenter__"):
             entered: AsyncIterator[Any] = await self._stream.__aenter__()
             return entered
-        return aiter(self._stream)  # type: ignore[no-any-return]
+        iterator: AsyncIterator[Any] = aiter(self._stream)
+        return iterator
 
     async def __aexit__(self, *details: Any) -> None:
         if hasattr(self._stream, "__aexit__"):
@@ -585,7 +600,7 @@ def _captured(trace: Trace) -> Iterator[None]:
     for each in trace.chunks:
         trace.reprs.append(repr(each))
         with suppress(Exception):  # what cannot be pickled shows nothing that way
-            trace.reprs.append(repr(pickle.loads(pickle.dumps(each))))  # noqa: S301  # our own
+            trace.reprs.append(repr(pickle.loads(pickle.dumps(each))))
 
 
 class _Kept(logging.Handler):
@@ -600,9 +615,9 @@ class _Kept(logging.Handler):
         self._kept.append(f"{self.format(record)} {sorted(map(repr, record.__dict__.items()))}")
 
 
-def _tasks() -> set[str]:
+def _tasks(backend: Backend) -> set[str]:
     """The tasks of the running loop besides this one, as text that tells them apart."""
-    if sniffio.current_async_library() == "asyncio":
+    if backend == "asyncio":
         mine = asyncio.current_task()
         return {
             f"the task {task.get_name()} of {task.get_coro()!r}"

@@ -10,23 +10,21 @@ Sessions without a target are left alone.
 import sys
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
+    from streamkit_conformance.judging import Judging
     from streamkit_conformance.report.report import Report
     from streamkit_conformance.rules.registry import Rule
-    from streamkit_conformance.run import Run
     from streamkit_conformance.target import Conformance
 
 _EFFORTS: Final = ("corpus", "dev", "ci", "thorough")
 _LEVELS: Final = ("core", "tools", "reasoning", "resilience", "strict")
 #: Where a report of an item travels, also from one process to another.
 _CARRIED: Final = "streamkit_conformance"
-_BACKENDS: Final = ("asyncio", "trio", "sync")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,6 +52,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "files of what failed into a folder",
     )
     group.addoption(
+        "--streamkit-live",
+        action="store_true",
+        help="ask the real service instead: few short requests, and the rules that need no script",
+    )
+    group.addoption(
         "--streamkit-folder",
         metavar="DIR",
         type=Path,
@@ -63,7 +66,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Gathers what the items find; under xdist only where their reports come together."""
+    """Gathers what the items find; under xdist only where their reports come together.
+
+    Raises:
+        UsageError: A live run on several processes, each of which would ask anew.
+    """
+    if config.getoption("--streamkit-live") and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--streamkit-live keeps to its budget in one process: leave out -n")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Session(config), "streamkit-conformance-session")
 
@@ -85,52 +94,33 @@ def pytest_pycollect_makeitem(
 class ConformanceCollector(pytest.Collector):
     """The items of one target."""
 
+    #: Shared by all items of this process; made when they are collected.
+    judging: "Judging"
+
     def __init__(self, *, target: "Conformance", **given: Any) -> None:
         super().__init__(**given)
         self.target = target
-        self._run: Run | None = None
         self.total = 0
-
-    @property
-    def run(self) -> "Run":
-        """The run that all items of this process share, so that nothing is played twice."""
-        if self._run is None:
-            from streamkit_conformance.run import Run
-
-            self._run = Run(self.target, effort=self.config.getoption("--streamkit-effort"))
-        return self._run
-
-    @property
-    def folder(self) -> Path:
-        """Where waivers and recordings are looked for."""
-        given: Path | None = self.config.getoption("--streamkit-folder")
-        return self.path.parent if given is None else given
 
     def collect(self) -> "Iterable[pytest.Item]":
         """One item for each rule and backend, and for each recording and backend."""
-        from streamkit_conformance.output import head_of
-        from streamkit_conformance.recordings import recordings_of
-        from streamkit_conformance.waivers import waivers_of
+        from streamkit_conformance.judging import LiveJudging, OfflineJudging
 
-        level = self.config.getoption("--streamkit-level")
-        self.waivers = waivers_of(self.target, self.folder)
-        self.head = head_of(self.run, level=level, waivers=self.waivers)
-        items: list[pytest.Item] = [
-            RuleItem.from_parent(
-                self,
-                name=f"{rule.id}[{backend}]" if backend else rule.id,
-                rule=rule,
-                backend=backend,
-            )
-            for rule, backend in self.run.items()
-        ]
-        items += [
-            RecordingItem.from_parent(
-                self, name=f"recording:{path.stem}[{backend}]", recording=path, backend=backend
-            )
-            for path in recordings_of(self.target, self.folder)
-            for backend in self.run.backends
-        ]
+        option = self.config.getoption
+        level = option("--streamkit-level")
+        if option("--streamkit-live"):
+            self.judging = LiveJudging(self.target, level=level)
+        else:
+            folder = option("--streamkit-folder") or self.path.parent
+            effort = option("--streamkit-effort")
+            self.judging = OfflineJudging(self.target, folder=folder, level=level, effort=effort)
+        items: list[pytest.Item] = []
+        for rule, backend in self.judging.items():
+            name = f"{rule.id}[{backend}]" if backend else rule.id
+            items.append(RuleItem.from_parent(self, name=name, rule=rule, backend=backend))
+        for path, backend in self.judging.recordings():
+            name = f"recording:{path.stem}[{backend}]"
+            items.append(RecordingItem.from_parent(self, name=name, path=path, backend=backend))
         self.total = len(items)
         return items
 
@@ -197,14 +187,8 @@ class RuleItem(_Item):
             _Red: It makes the run red.
         """
         from streamkit_conformance.report.story import tell, text
-        from streamkit_conformance.waivers import apply
 
-        home = self.home
-        # A run that breaks here is a run that did not judge this rule, and not one of fewer rules.
-        self.found = replace(home.head, problems=(f"{self.name}: it could not be judged",))
-        judged = home.run.result(self.rule, self.backend)  # type: ignore[arg-type]  # of its items
-        result = apply(judged, home.waivers, datetime.now(UTC).date())
-        found = self._with_file(replace(home.head, results=(result,), rules=()))
+        found = self._with_file(self.home.judging.judged(self.rule, self.backend))
         self.found = found
         facts, (result,) = found.facts(self.rule.id), found.results
         self.user_properties += [
@@ -229,9 +213,9 @@ class RuleItem(_Item):
 class RecordingItem(_Item):
     """One recording on one backend, cut in each way."""
 
-    def __init__(self, *, recording: Path, **given: Any) -> None:
+    def __init__(self, *, path: Path, **given: Any) -> None:
         super().__init__(**given)
-        self.recording = recording
+        self.recording = path
 
     def runtest(self) -> None:
         """Replays it.
@@ -239,19 +223,9 @@ class RecordingItem(_Item):
         Raises:
             _Red: Something else came out.
         """
-        from streamkit_conformance.recordings import failed, replay
-        from streamkit_conformance.skwire import SkwireError
-        from streamkit_conformance.target import TargetError
-
-        self.found = self.home.head
-        try:
-            told = failed(replay(self.home.target, self.recording, self.backend))  # type: ignore[arg-type]
-        except (SkwireError, TargetError) as error:
-            told = str(error)
-        if told:
-            problem = f"{self.recording.name} on {self.backend}: {told}"
-            self.found = replace(self.home.head, problems=(problem,))
-            raise _Red(problem)
+        self.found = self.home.judging.replayed(self.recording, self.backend)  # type: ignore[arg-type]
+        if self.found.problems:
+            raise _Red("\n".join(self.found.problems))
 
 
 def _folder_of_files(config: pytest.Config) -> Path | None:
@@ -264,13 +238,13 @@ def _folder_of_files(config: pytest.Config) -> Path | None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Tells each run which rules are wanted after all."""
+    """Tells each target's run which rules are wanted after all."""
     wanted: dict[ConformanceCollector, dict[str, Rule]] = {}
     for item in session.items:
         if isinstance(item, RuleItem):
             wanted.setdefault(item.home, {})[item.rule.id] = item.rule
     for home, rules in wanted.items():
-        home.run.rules = list(rules.values())
+        home.judging.want(list(rules.values()))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -279,19 +253,23 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Tells what is waived or not counted apart from what passes."""
     report = yield
-    if not isinstance(item, _Item) or report.when != "call" or item.found is None:
+    if not isinstance(item, _Item) or report.when != "call":
         return report
     from streamkit_conformance.report.json_report import to_json
     from streamkit_conformance.verdict import GREEN, Verdict
 
+    found = item.found
+    if found is None:
+        # A rule that could not be judged is no rule less: the run is not one of the others alone.
+        found = replace(item.home.judging.head(), problems=(f"{item.name}: it broke off",))
     carried: dict[str, Any] = {
         "target": item.home.nodeid,
         "total": item.home.total,
-        "report": to_json(item.found),
+        "report": to_json(found),
     }
     # What streamkit logs of streams that were made to fail is no news.
     report.sections = [each for each in report.sections if not each[0].startswith("Captured log")]
-    for result in item.found.results:
+    for result in found.results:
         carried["verdict"] = str(result.verdict)
         if report.passed and result.verdict is not Verdict.PASS:
             report.sections.append((str(result.verdict), result.reason))
@@ -328,24 +306,6 @@ class _Found:
     total: int
     reports: "dict[str, Report]" = field(default_factory=dict)
 
-    def report(self, limit: str) -> "Report":
-        """One report of all items."""
-        from streamkit_conformance.rules import all_rules
-
-        rules = [rule.id for rule in all_rules()]
-        backends = ["", *_BACKENDS]
-        parts = list(self.reports.values())
-        results = [result for each in parts for result in each.results]
-        results.sort(key=lambda each: (rules.index(each.rule), backends.index(each.backend)))
-        is_whole = len(self.reports) == self.total
-        return replace(
-            parts[0],
-            results=tuple(results),
-            problems=tuple(problem for each in parts for problem in each.problems),
-            rules=(),
-            selection="" if is_whole else limit or f"{len(self.reports)} of {self.total} items",
-        )
-
 
 class _Session:
     """Gathers what the items of a session find, in this process or in others, and reports it."""
@@ -370,8 +330,13 @@ class _Session:
         if not self._found:
             return
         keyword = self._config.getoption("keyword")
+        from streamkit_conformance.judging import joined
+
         limit = f"-k {keyword!r}" if keyword else ""
-        found = [each.report(limit) for each in self._found.values()]
+        found = [
+            joined(list(each.reports.values()), total=each.total, limit=limit)
+            for each in self._found.values()
+        ]
         # Recordings alone were wanted: they pass or fail by themselves, and no rule is spoken of.
         reports = [each for each in found if each.results or each.problems]
         for each in reports:

@@ -13,7 +13,6 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from streamkit.chunks import StreamChunk, chunk_to_json
-from streamkit.errors import StreamkitError
 from streamkit.model import get_model
 from streamkit.redaction import Redactor, secret_headers
 from streamkit_conformance.recordings import expectation
@@ -34,7 +33,7 @@ _SHORTEST: Final = 6
 _PROMPT: Final = "Count from one to five in words, then say goodbye."
 
 
-class RecordError(StreamkitError):
+class RecordError(Exception):
     """There is nothing that could be recorded; the message says why."""
 
 

@@ -4,8 +4,9 @@ Every case is played once for each backend and judged by all rules that it conce
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from typing import Any, Final, Literal, TypeAlias
 
@@ -14,14 +15,16 @@ from streamkit.plugin import Capabilities
 from streamkit.words import nearest
 from streamkit_conformance.case import BACKENDS, Backend, Case
 from streamkit_conformance.corpus import Corpus, can_play, corpus
+from streamkit_conformance.dialect_checks import check_dialect
+from streamkit_conformance.expect import expected
 from streamkit_conformance.play import Player
 from streamkit_conformance.report.report import Failure, Report, RuleResult
 from streamkit_conformance.rules import all_rules
-from streamkit_conformance.rules.registry import CURRENT, Plan, Rule
+from streamkit_conformance.rules.registry import Plan, Rule
 from streamkit_conformance.script import Finish, Script, Text
 from streamkit_conformance.skwire import dumps, of_trace
 from streamkit_conformance.subject import claims_of, model_of, name_of
-from streamkit_conformance.target import Conformance, TargetError
+from streamkit_conformance.target import Conformance, TargetError, Waiver
 from streamkit_conformance.trace import Trace
 from streamkit_conformance.verdict import (
     Fail,
@@ -89,6 +92,7 @@ class Run:
         self.effort: Effort = effort or default_effort()
         self.rules = _chosen(rules)
         self.backends = _backends(target, backends)
+        check_dialect(target.dialect)
         self.claims = claims_of(target, _PROBE)
         self.plan = Plan(target.dialect, model_of(target), claims_in_words(self.claims))
         self.corpus: Corpus = corpus(all_rules(), self.plan)
@@ -111,35 +115,53 @@ class Run:
 
     def items(self) -> list[tuple[Rule, Backend | Literal[""]]]:
         """The rules and backends of this run, in the order of the book."""
-        return [
-            (rule, backend)
-            for rule in self.rules
-            for backend in (("",) if rule.inspect is not None else BACKENDS)
-            if backend == "" or backend in self.backends or backend not in self.target.backends
+        shown = [
+            each for each in BACKENDS if each in self.backends or each not in self.target.backends
         ]
+        found: list[tuple[Rule, Backend | Literal[""]]] = []
+        for rule in self.rules:
+            found += [(rule, "")] if rule.inspect is not None else [(rule, b) for b in shown]
+        return found
 
-    def report(self, *, level: str = "resilience", today: date | None = None) -> Report:
-        """Everything that is found, with waivers applied."""
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        results = []
-        items = self.items()
+    def report(
+        self,
+        *,
+        level: str = "resilience",
+        waivers: Iterable[Waiver] | None = None,
+        today: date | None = None,
+    ) -> Report:
+        """Everything that is found, with waivers applied.
+
+        Args:
+            level: What must be kept for the run to be green.
+            waivers: What is broken knowingly; by default what the target itself says.
+            today: The day on which waivers must still count.
+        """
+        from streamkit_conformance.output import head_of
+        from streamkit_conformance.waivers import apply_all
+
+        started = time.monotonic()
+        given = tuple(self.target.waivers if waivers is None else waivers)
+        head = head_of(self, level=level, waivers=given)
+        results, items = [], self.items()
         for number, (rule, backend) in enumerate(items):
-            self._progress(
-                f"{name_of(self.target)}: {rule.id} {backend} ({number + 1}/{len(items)})"
-            )
+            self._progress(f"{head.target}: {rule.id} {backend} ({number + 1}/{len(items)})")
             results.append(self.result(rule, backend))
-        return Report(
-            target=name_of(self.target),
-            revision=CURRENT,
-            dialect=self.target.dialect.name,
-            backends=tuple(self.backends),
-            effort=self.effort,
-            level=level,
-            seed=self.seed,
-            claims=self.plan.claims,
-            results=tuple(results),
-            started=started,
+        return replace(
+            head,
+            results=tuple(apply_all(results, given, today or datetime.now(UTC).date())),
+            rules=(),
+            took_s=round(time.monotonic() - started, 3),
+            selection=self.selection,
         )
+
+    @property
+    def selection(self) -> str:
+        """What the run is limited to, in words; empty for a whole run."""
+        limits = [] if len(self.rules) == len(all_rules()) else [each.id for each in self.rules]
+        if set(self.backends) != set(self.target.backends):
+            limits += [f"[{each}]" for each in self.backends]
+        return " ".join(limits)
 
     # Playing.
 
@@ -162,7 +184,8 @@ class Run:
     def _judge(self, rule: Rule, backend: Backend | Literal[""]) -> RuleResult:
         if rule.inspect is not None:
             return self._inspected(rule)
-        assert backend != "" and rule.judge is not None
+        assert backend != ""
+        assert rule.judge is not None
         if backend not in self.target.backends:
             runs_on = ", ".join(self.target.backends)
             return _result(rule, backend, Verdict.NOT_APPLICABLE, f"the subject runs on {runs_on}")
@@ -176,9 +199,7 @@ class Run:
             (trace, self._outcome(rule, trace)) for trace in traces if trace.case.name in concerned
         ]
         if not outcomes:
-            return _result(
-                rule, backend, Verdict.NOT_APPLICABLE, "synchronous code has no tasks"
-            )
+            return _result(rule, backend, Verdict.NOT_APPLICABLE, "synchronous code has no tasks")
         found = self._explored(backend).get(rule.id)
         if found is not None:
             outcomes.append(found)
@@ -203,7 +224,7 @@ class Run:
 
     def _verdict(self, rule: Rule, backend: Backend, judged: _Judged) -> RuleResult:
         relevant = [each for _, each in judged.outcomes if not isinstance(each, Irrelevant)]
-        counts = {"judged": len(relevant), "traces": len(judged.outcomes)}
+        counts: dict[str, Any] = {"judged": len(relevant), "traces": len(judged.outcomes)}
         failed = judged.first(Fail)
         if failed is not None:
             failure = self._failure(rule, *failed)
@@ -272,6 +293,7 @@ class Run:
             causes=lines,
             script=case.script.to_json(),
             reads=trace.wire.reads,
+            mark=_mark(trace),
             expected=fail.expected,
             got=fail.got,
             chunks=tuple(_shown(chunk) for chunk in trace.chunks),
@@ -295,6 +317,28 @@ def check(
     """
     run = Run(target, effort=effort, rules=rules, backends=backends, progress=progress)
     return run.report(level=level)
+
+
+def _mark(trace: Trace) -> tuple[int, int] | None:
+    """The read with which the text went wrong, and where in it, if it did and that can be found."""
+    if not trace.dialect.is_wire or trace.case.recorded is not None:
+        return None
+    wanted, got = expected(trace.case.script, losses=trace.dialect.losses).text, trace.text
+    if wanted == got or not trace.wire.reads:
+        return None
+    right = next(
+        (n for n, (a, b) in enumerate(zip(wanted, got, strict=False)) if a != b),
+        min(len(wanted), len(got)),
+    )
+    told, came_with = 0, len(trace.wire.reads)
+    for seen in trace.seen:
+        told += len(getattr(seen.chunk, "content", "")) if seen.chunk.type == "content" else 0
+        if told > right:
+            came_with = seen.reads
+            break
+    number = min(max(came_with - 1, 0), len(trace.wire.reads) - 1)
+    missing = wanted[right : right + 1].encode(errors="replace")
+    return number, max(trace.wire.reads[number].find(missing), 0) if missing else 0
 
 
 def _shown(chunk: Any) -> str:

@@ -39,6 +39,10 @@ def make(target: Conformance, case: Case, backend: Backend, *, client: Any, base
     """Makes the subject for one case.
 
     Args:
+        target: What is tested.
+        case: What is asked, with which key.
+        backend: On what.
+        base_url: The service's address.
         client: The kit's client; `None` lets providers of streamkit use streamkit's own.
 
     Raises:

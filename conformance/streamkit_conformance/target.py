@@ -56,8 +56,8 @@ class Env:
         )
 
 
-#: The name of an installed provider, or what makes a subject: a `Provider`, a `Model`, or any object
-#: with `stream(messages, **settings)` that gives `StreamChunk`s.
+#: The name of an installed provider, or what makes a subject: a `Provider`, a `Model`, or any
+#: object with `stream(messages, **settings)` that gives `StreamChunk`s.
 Subject: TypeAlias = str | Callable[[Env], Any]
 
 

@@ -183,13 +183,13 @@ class Trace:
                 by_id.setdefault(chunk.call_id, []).append(chunk)
         return [
             CallSeen(
-                id=id,
+                id=call_id,
                 name=chunks[0].name,
                 text="".join(each.arguments_delta for each in chunks),
                 is_done=any(each.done for each in chunks),
                 chunks=tuple(chunks),
             )
-            for id, chunks in by_id.items()
+            for call_id, chunks in by_id.items()
         ]
 
     @property

@@ -45,7 +45,7 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class NotApplicable:
-    """The rule cannot speak of this subject, whatever it does; the reason stands in every report."""
+    """The rule cannot speak of this subject, whatever it does; reports show the reason."""
 
     reason: str
 

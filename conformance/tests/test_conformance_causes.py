@@ -253,8 +253,9 @@ def test_each_change_is_played_alone_and_leaves_the_rest_as_it_was() -> None:
 
 
 def test_what_the_dialect_cannot_say_is_not_played() -> None:
-    dialect = openai_sse(reasoning_field=None, tools=False, usage=False)
-    case = text_case("a b")
+    dialect = openai_sse()
+    dialect.finish = {"length": "length"}
+    case = Case(name="cut", script=Script((Text("a"), Finish("length"))), cut=BYTES)
     played: list[Case] = []
 
     def fails(changed: Case) -> bool:

@@ -120,7 +120,7 @@ def test_an_unknown_word_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["rum", "moonshot"])
     assert caught.value.code == 2
-    assert "selftest" in capsys.readouterr().err
+    assert "certify" in capsys.readouterr().err
 
 
 def test_rules_are_named_by_id_and_by_group_in_any_case() -> None:
@@ -261,6 +261,13 @@ def test_a_run_is_red_where_a_rule_is_and_green_where_it_is_kept(folder: Path) -
     assert from_json((folder / "out" / "report.json").read_bytes()).red
     green = started(folder, *RUN, "--rule", "SK-UNI-001")
     assert green.returncode == 0, green.stdout + green.stderr
+
+
+@pytest.mark.integration
+def test_a_filter_that_matches_nothing_is_wrong_use(folder: Path) -> None:
+    inspected = next(rule.id for rule in all_rules() if rule.inspect is not None)
+    done = started(folder, *RUN, "--rule", inspected)
+    assert done.returncode == 2, done.stdout + done.stderr
 
 
 @pytest.mark.integration

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from streamkit_conformance.case import Case
+from streamkit_conformance.case import CANARY, Case
 from streamkit_conformance.cuts import RECORDS
 from streamkit_conformance.dialects import openai_sse
+from streamkit_conformance.live import BUDGET
 from streamkit_conformance.report.json_report import from_json
 from streamkit_conformance.script import Finish, Script, Text
 from streamkit_conformance.skwire import Recording, dump, load
+from streamkit_conformance.transports.loopback import LoopbackServer
 from streamkit_conformance.wire import write
 
 pytest_plugins = ["pytester"]
@@ -276,3 +278,91 @@ def test_a_file_that_is_no_recording_fails_by_its_line(folder: pytest.Pytester) 
     result = run(folder, "-k", "recording and [sync]")
     assert result.ret == 1
     assert "line 8: it is no JSON" in result.stdout.str().replace("\n", " ")
+
+
+# Wrong dialects, and runs that break off.
+
+
+def test_a_dialect_that_cannot_say_what_it_claims_is_an_error_of_its_author(
+    folder: pytest.Pytester,
+) -> None:
+    folder.makepyfile(
+        test_conf="from streamkit_conformance import Conformance, Dialect, Text\n"
+        "class Acme(Dialect):\n"
+        "    name = 'acme'\n"
+        "    def record(self, event):\n"
+        "        match event:\n"
+        "            case Text(text):\n"
+        "                return {'delta': text}\n"
+        "        return super().record(event)\n"
+        "target = Conformance('openai', dialect=Acme())\n"
+    )
+    result = run(folder)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    text = result.stdout.str()
+    assert "Acme" in text or "acme" in text
+    assert "plugin.py" not in text
+
+
+def test_a_rule_that_cannot_be_judged_is_red_and_no_rule_less(folder: pytest.Pytester) -> None:
+    folder.makepyfile(test_conf=RIGHT)
+    folder.makeconftest(
+        "def pytest_runtest_setup(item):\n"
+        "    def breaks(rule, backend):\n"
+        "        raise RuntimeError('out of breath')\n"
+        "    item.home.judging.judged = breaks\n"
+    )
+    result = run(folder, "-k", "SK-UNI-002 and [sync]", "--streamkit-report", "out")
+    assert result.ret == 1
+    assert "RuntimeError: out of breath" in result.stdout.str()
+    report = from_json((folder.path / "out" / "report.json").read_bytes())
+    assert report.problems == ("SK-UNI-002[sync]: it broke off",)
+
+
+# Live.
+
+
+LIVE = """
+from streamkit_conformance import Conformance, dialects
+target = Conformance("openai", dialect=dialects.openai_sse(), model="any")
+"""
+
+
+def test_a_live_run_asks_the_real_service_few_times_and_claims_nothing(
+    folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.makepyfile(test_conf=LIVE)
+    wire = write(
+        Case(name="x", script=Script((Text("Hello"), Text(" you"), Finish()))), openai_sse()
+    )
+    with LoopbackServer() as server:
+        server.answer([wire])
+        monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        result = run(folder, "--streamkit-live", "--streamkit-report", "out", "-k", "not recording")
+        assert 0 < len(server.requests) <= BUDGET
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*passed, * not applicable*"])
+    text = (folder.path / "out" / "report.json").read_text()
+    assert from_json(text).transports == ("live",)
+    assert from_json(text).claim == "no claim"
+    assert CANARY not in text
+
+
+def test_a_live_run_without_a_key_is_red(
+    folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.makepyfile(test_conf=LIVE)
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    result = run(folder, "--streamkit-live", "-k", "SK-LIFE-002")
+    assert result.ret == 1
+    assert "OPENAI_API_KEY" in result.stdout.str()
+
+
+@pytest.mark.integration
+def test_a_live_run_keeps_to_one_process(folder: pytest.Pytester) -> None:
+    folder.makepyfile(test_conf=LIVE)
+    result = folder.runpytest_subprocess("--streamkit-live", "-n", "2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "leave out -n" in result.stderr.str()

@@ -77,9 +77,7 @@ def player_of(dialect: str) -> Player:
 def case_of(recording: Recording, cut: Cut = WHOLE, **changes: Any) -> Case:
     """A case whose answer is the recorded one, cut and changed."""
     headers = tuple(
-        (name, value)
-        for name, value in recording.headers.items()
-        if name not in OF_THE_CONNECTION
+        (name, value) for name, value in recording.headers.items() if name not in OF_THE_CONNECTION
     )
     wire = replace(Wire(recording.status, headers, (recording.body,)), **changes)
     ask = Ask(stream=recording.is_stream)
@@ -98,12 +96,14 @@ def play(recording: Recording, backend: Backend, *cases: Case) -> list[Trace]:
 def broken_rules(trace: Trace) -> dict[str, Fail]:
     """The invariant rules that a trace breaks."""
     outcomes = {rule.id: rule.judge(trace) for rule in INVARIANTS if rule.judge is not None}
-    return {id: each for id, each in outcomes.items() if isinstance(each, Fail)}
+    return {name: each for name, each in outcomes.items() if isinstance(each, Fail)}
 
 
 def said(trace: Trace) -> tuple[Any, ...]:
     """What an answer said, without ids that are made for each stream and without times."""
-    calls = [(each.name, each.text, each.is_done, each.chunks[-1].arguments) for each in trace.calls]
+    calls = [
+        (each.name, each.text, each.is_done, each.chunks[-1].arguments) for each in trace.calls
+    ]
     end, error = trace.end, trace.error
     return (
         trace.runs,

@@ -1,12 +1,12 @@
 import pytest
 
-from conformance.tests.handmade import call, case, cases, end, error, judged, reset, said, trace
 from streamkit.chunks import ContentChunk, ReasoningChunk, StreamChunk, ToolCallChunk
 from streamkit_conformance.case import Case
 from streamkit_conformance.rules.neutral import NEUTRAL, shown_difference
 from streamkit_conformance.script import Script, Text
 from streamkit_conformance.trace import Trace
 from streamkit_conformance.verdict import IRRELEVANT, PASS, Fail
+from tests.handmade_traces import call, case, cases, end, error, judged, reset, said, trace
 
 UNKNOWN = Case(name="live", script=Script(()))
 

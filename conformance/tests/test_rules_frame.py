@@ -2,7 +2,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from conformance.tests.handmade import (
+from streamkit.chunks import StreamChunk
+from streamkit_conformance.case import Ask, Case
+from streamkit_conformance.cuts import RECORDS
+from streamkit_conformance.dialects.base import Dialect, Spoken
+from streamkit_conformance.rules import find
+from streamkit_conformance.rules.neutral import NEUTRAL
+from streamkit_conformance.rules.registry import Plan
+from streamkit_conformance.script import Script, Text
+from streamkit_conformance.trace import Trace
+from streamkit_conformance.verdict import IRRELEVANT, PASS, Fail
+from streamkit_conformance.wire import write
+from tests.handmade_traces import (
     DIALECTS,
     OLLAMA,
     OPENAI,
@@ -15,17 +26,6 @@ from conformance.tests.handmade import (
     said,
     trace,
 )
-from streamkit.chunks import StreamChunk
-from streamkit_conformance.case import Ask, Case
-from streamkit_conformance.cuts import RECORDS
-from streamkit_conformance.dialects.base import Dialect, Spoken
-from streamkit_conformance.rules import find
-from streamkit_conformance.rules.neutral import NEUTRAL
-from streamkit_conformance.rules.registry import Plan
-from streamkit_conformance.script import Script, Text
-from streamkit_conformance.trace import Trace
-from streamkit_conformance.verdict import IRRELEVANT, PASS, Fail
-from streamkit_conformance.wire import write
 
 FRAMES = [f"SK-FRAME-{number:03}" for number in range(1, 11)]
 UNKNOWN = Case(name="live", script=Script(()))

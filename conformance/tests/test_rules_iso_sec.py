@@ -6,10 +6,11 @@ from streamkit_conformance.dialects import openai_sse
 from streamkit_conformance.rules import all_rules
 from streamkit_conformance.script import Finish, Tokens
 from streamkit_conformance.trace import Seen, Trace
-from streamkit_conformance.verdict import Fail, Irrelevant, Pass
+from streamkit_conformance.verdict import Fail, Irrelevant, NotApplicable, Pass
 from tests.handmade_traces import (
     OLLAMA,
     OPENAI,
+    Wireless,
     call,
     case,
     cases,
@@ -233,6 +234,9 @@ def test_a_key_in_an_address_or_a_body_is_found() -> None:
     body = request(body=f'{{"key": "{CANARY}"}}'.encode())
     assert isinstance(judged("SK-SEC-004", trace(PLAIN, requests=[body])), Fail)
     assert judged("SK-SEC-004", trace(PLAIN)) == Irrelevant()
+    wireless = trace(PLAIN)
+    wireless.dialect = Wireless()
+    assert isinstance(judged("SK-SEC-004", wireless), NotApplicable)
 
 
 def test_a_redirect_to_another_origin_gets_no_key() -> None:

@@ -1,17 +1,5 @@
 import pytest
 
-from conformance.tests.handmade import (
-    DIALECTS,
-    OPENAI,
-    call,
-    case,
-    cases,
-    end,
-    error,
-    judged,
-    said,
-    trace,
-)
 from streamkit.chunks import ContentChunk, StartChunk, StreamChunk
 from streamkit.errors import ConfigurationError
 from streamkit_conformance.case import Case, Consumer
@@ -24,6 +12,18 @@ from streamkit_conformance.script import Script, Text, ToolStart
 from streamkit_conformance.trace import Seen, Trace
 from streamkit_conformance.verdict import IRRELEVANT, PASS, Fail
 from streamkit_conformance.wire import write
+from tests.handmade_traces import (
+    DIALECTS,
+    OPENAI,
+    call,
+    case,
+    cases,
+    end,
+    error,
+    judged,
+    said,
+    trace,
+)
 
 GROUPS = ("LIFE", "CONT", "FRAME", "UNI", "META", "SER")
 MINE = [each for each in all_rules() if each.group in GROUPS]
@@ -257,10 +257,12 @@ def test_an_empty_success_is_an_error() -> None:
 def test_an_answer_that_says_little_or_why_is_none() -> None:
     made = _all_of("SK-LIFE-009")
     assert judged("SK-LIFE-009", trace(made["nothing-for-length"], end("length"))) == PASS
-    assert judged("SK-LIFE-009", trace(made["white-space"], *said(" "), end())) == PASS
-    _fails("SK-LIFE-009", trace(made["white-space"], error("empty_response")))
+    refusal = made["refusal"]
+    flagged = ContentChunk(stream_id="", index=0, part=0, content="alpha", refusal=True)
+    assert judged("SK-LIFE-009", trace(refusal, flagged, end())) == PASS
+    _fails("SK-LIFE-009", trace(refusal, error("empty_response")))
     _fails("SK-LIFE-009", trace(made["nothing-for-length"], error("empty_response")))
-    assert judged("SK-LIFE-009", trace(made["white-space"], *said(" "))) == IRRELEVANT
+    assert judged("SK-LIFE-009", trace(refusal, flagged)) == IRRELEVANT
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,6 @@ from typing import Any
 
 import pytest
 
-from conformance.tests.handmade import (
-    DIALECTS,
-    OLLAMA,
-    OPENAI,
-    call,
-    case,
-    end,
-    error,
-    judged,
-    request,
-    reset,
-    said,
-    trace,
-)
 from streamkit.chunks import (
     Attempt,
     ContentChunk,
@@ -34,6 +20,20 @@ from streamkit_conformance.rules.neutral import NEUTRAL, WORDS
 from streamkit_conformance.script import Event, Finish, Script, Text
 from streamkit_conformance.trace import Seen, Trace
 from streamkit_conformance.verdict import IRRELEVANT, PASS, Fail, NotApplicable
+from tests.handmade_traces import (
+    DIALECTS,
+    OLLAMA,
+    OPENAI,
+    call,
+    case,
+    end,
+    error,
+    judged,
+    request,
+    reset,
+    said,
+    trace,
+)
 
 UNKNOWN = Case(name="live", script=Script(()))
 
@@ -104,11 +104,14 @@ def _ended(raw: str | None) -> EndChunk:
 
 
 def test_the_services_own_word_is_kept() -> None:
-    assert judged("SK-META-003", trace(NEUTRAL, _ended("stop"))) == PASS
+    words = said("alpha", "beta", "gamma")
+    assert judged("SK-META-003", trace(NEUTRAL, *words, _ended("stop"))) == PASS
     unheard = case("SK-LIFE-006", "unheard-of")
-    assert judged("SK-META-003", trace(unheard, _ended("out_of_ink"))) == PASS
-    assert _fails("SK-META-003", trace(unheard, _ended("other"))).expected == "'out_of_ink'"
-    _fails("SK-META-003", trace(NEUTRAL, _ended(None)))
+    assert judged("SK-META-003", trace(unheard, *words, _ended("out_of_ink"))) == PASS
+    assert _fails("SK-META-003", trace(unheard, *words, _ended("other"))).expected == "'out_of_ink'"
+    _fails("SK-META-003", trace(NEUTRAL, *words, _ended(None)))
+    # Half an answer may have lost the word with its second half.
+    assert judged("SK-META-003", trace(NEUTRAL, *words[:1], _ended(None))) == IRRELEVANT
 
 
 def test_where_no_word_was_said_none_is_wanted() -> None:
@@ -193,6 +196,7 @@ def test_partial_says_whether_something_was_shown() -> None:
     assert judged("SK-META-006", trace(NEUTRAL, error("connection", partial=False))) == PASS
     _fails("SK-META-006", trace(NEUTRAL, error("connection", partial=True)))
     _fails("SK-META-006", trace(NEUTRAL, *said("a"), error("connection", partial=False)))
+    assert judged("SK-META-006", trace(NEUTRAL, *said(""), error("x", partial=False))) == PASS
     assert judged("SK-META-006", trace(NEUTRAL, *said("a"), end())) == IRRELEVANT
     again = trace(NEUTRAL, *said("a"), reset(0), error("connection", partial=False))
     assert judged("SK-META-006", again) == IRRELEVANT

@@ -2,12 +2,12 @@ from typing import Any
 
 import pytest
 
-from conformance.tests.handmade import OLLAMA, OPENAI, call, case, end, error, judged, said, trace
 from streamkit.chunks import StreamChunk, Usage, UsageChunk
 from streamkit.errors import ConfigurationError
 from streamkit.plugin import Capabilities
 from streamkit_conformance.dialects.base import Dialect
 from streamkit_conformance.verdict import Fail, Irrelevant, NotApplicable, Outcome, Pass
+from tests.handmade_traces import OLLAMA, OPENAI, call, case, end, error, judged, said, trace
 
 CLAIMED = Capabilities.of(yes="non_stream tools usage")
 TEXT = [*said("  One\n", "two \U0001f350 "), end()]

@@ -2,7 +2,6 @@ from typing import Any
 
 import pytest
 
-from conformance.tests.handmade import OLLAMA, case, cases, end, error, judged, said, trace
 from streamkit.chunks import ContentChunk, EndChunk, ReasoningChunk, StreamChunk, Usage, UsageChunk
 from streamkit.plugin import Capabilities
 from streamkit_conformance import dialects
@@ -10,6 +9,7 @@ from streamkit_conformance.case import Case
 from streamkit_conformance.script import Script, Text
 from streamkit_conformance.trace import Trace
 from streamkit_conformance.verdict import Fail, Irrelevant, NotApplicable, Outcome, Pass
+from tests.handmade_traces import OLLAMA, case, cases, end, error, judged, said, trace
 
 CLAIMED = Capabilities.of(yes="reasoning usage")
 DENIED = Capabilities.of(no="reasoning usage")
@@ -45,6 +45,15 @@ def test_reasoning_as_it_was_sent_passes() -> None:
 )
 def test_reasoning_that_differs_fails(chunks: list[StreamChunk]) -> None:
     assert isinstance(judged("SK-REAS-001", _seen(case("SK-REAS-001", "first"), *chunks)), Fail)
+
+
+def test_text_that_is_lost_or_late_leaves_nothing_to_compare_with() -> None:
+    of = case("SK-REAS-003", "after text")
+    lost = [*_thought("Was that all?")]
+    assert judged("SK-REAS-003", _seen(of, *lost)) == Irrelevant()
+    late = trace(of, *lost, end(), *said("One. "), claims=CLAIMED)
+    assert judged("SK-REAS-003", late) == Irrelevant()
+    assert judged("SK-REAS-003", trace(of, *lost, *said("One. "), claims=CLAIMED)) == Irrelevant()
 
 
 def test_no_reasoning_at_all_is_a_matter_of_claims() -> None:
@@ -177,6 +186,9 @@ def test_usage_told_twice_early_or_otherwise_fails() -> None:
         [usage, error("truncated")],
     ):
         assert isinstance(_invariant(*chunks), Fail)
+    twice = _invariant(usage, usage, last)
+    assert isinstance(twice, Fail)
+    assert twice.got == "2 of them"
 
 
 def test_where_no_usage_comes_out_nothing_is_said_of_it() -> None:
@@ -207,11 +219,11 @@ def test_details_are_parts_of_the_counts() -> None:
     rule = "SK-USE-004"
     assert _judged(rule, "reasoning", *_told(4711, 137, reasoning_tokens=61)) == Pass()
     assert _judged(rule, "cached", *_told(4711, 137, cache_read_tokens=1024)) == Pass()
-    zeros = _told(4711, 137, reasoning_tokens=0, cache_read_tokens=0)
+    zeros = _told(4711, 0, reasoning_tokens=0, cache_read_tokens=0)
     assert _judged(rule, "zeros", *zeros) == Pass()
     assert isinstance(_judged(rule, "reasoning", *_told(4711, 198, reasoning_tokens=61)), Fail)
     assert isinstance(_judged(rule, "cached", *_told(4711, 137)), Fail)
-    assert isinstance(_judged(rule, "zeros", *_told(4711, 137)), Fail)
+    assert isinstance(_judged(rule, "zeros", *_told(4711, 0)), Fail)
     assert isinstance(_judged(rule, "cached", end()), Fail)
     assert isinstance(_judged(rule, "cached", end(), claims=OPEN), NotApplicable)
     assert not cases(rule, OLLAMA)

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from conformance.tests.handmade import DIALECTS, case, cases, end, error, judged, said, trace
 from streamkit.chunks import NoticeChunk, StreamChunk
 from streamkit.errors import ConfigurationError
 from streamkit.openai_compatible import OpenAICompatibleProvider
@@ -18,6 +17,7 @@ from streamkit_conformance.rules.asks import IMAGE, OPTIONS, SCHEMA, TOOL
 from streamkit_conformance.script import Script
 from streamkit_conformance.trace import SentRequest
 from streamkit_conformance.verdict import Fail, Irrelevant, Outcome, Pass, Untestable
+from tests.handmade_traces import DIALECTS, case, cases, end, error, judged, said, trace
 
 ANSWER = [*said("Well ", "then."), end()]
 SPEC = ProviderSpec(name="subject", api_version=1, factory="-:-", quirks=Quirks())

@@ -1,25 +1,25 @@
 import pytest
 
-from streamkit_conformance.case import Ask, Case, Consumer, ConsumerError
-from streamkit_conformance.dialects.base import Spoken
+from streamkit_conformance.case import Case, Consumer, ConsumerError
 from streamkit_conformance.framing import NDJSON
 from streamkit_conformance.rules.failures import FIVE, SHORT
-from streamkit_conformance.script import Script
 from streamkit_conformance.trace import Trace
 from streamkit_conformance.verdict import Fail, Irrelevant, NotApplicable, Pass
 from streamkit_conformance.wire import write
-from tests.handmade_traces import OLLAMA, OPENAI, case, cases, end, error, judged, said, trace
+from tests.handmade_traces import (
+    OLLAMA,
+    OPENAI,
+    Wireless,
+    case,
+    cases,
+    end,
+    error,
+    judged,
+    said,
+    trace,
+)
 
 WHOLE = said("Hello", ", wide", " world.")
-
-
-class Wireless(Spoken):
-    """A subject that speaks to no service."""
-
-    name = "wireless"
-
-    def say(self, script: Script) -> tuple[Ask, Script] | None:
-        return None
 
 
 @pytest.mark.parametrize(

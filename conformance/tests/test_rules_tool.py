@@ -2,7 +2,19 @@ from typing import Any
 
 import pytest
 
-from conformance.tests.handmade import (
+from streamkit.chunks import InvalidArguments, StreamChunk, ToolCallChunk
+from streamkit.plugin import Capabilities
+from streamkit_conformance import dialects
+from streamkit_conformance.case import Case
+from streamkit_conformance.dialects.base import Dialect
+from streamkit_conformance.dialects.openai import OpenAI
+from streamkit_conformance.rules import all_rules
+from streamkit_conformance.rules.registry import Rule
+from streamkit_conformance.script import Script, Text, ToolArguments
+from streamkit_conformance.trace import Trace
+from streamkit_conformance.verdict import Fail, Irrelevant, NotApplicable, Pass
+from streamkit_conformance.wire import write
+from tests.handmade_traces import (
     DIALECTS,
     OLLAMA,
     OPENAI,
@@ -17,18 +29,6 @@ from conformance.tests.handmade import (
     said,
     trace,
 )
-from streamkit.chunks import InvalidArguments, StreamChunk, ToolCallChunk
-from streamkit.plugin import Capabilities
-from streamkit_conformance import dialects
-from streamkit_conformance.case import Case
-from streamkit_conformance.dialects.base import Dialect
-from streamkit_conformance.dialects.openai import OpenAI
-from streamkit_conformance.rules import all_rules
-from streamkit_conformance.rules.registry import Rule
-from streamkit_conformance.script import Script, Text, ToolArguments
-from streamkit_conformance.trace import Trace
-from streamkit_conformance.verdict import Fail, Irrelevant, NotApplicable, Pass
-from streamkit_conformance.wire import write
 
 GROUPS = frozenset({"TOOL", "REAS", "USE", "CAP", "REQ", "PAR"})
 MINE = [each for each in all_rules() if each.group in GROUPS]
@@ -145,6 +145,12 @@ def test_one_call_of_two_is_a_matter_of_claims(rule: str) -> None:
     assert isinstance(judged(rule, _seen(of, *lone, claims=ONE_AT_A_TIME)), NotApplicable)
 
 
+def test_one_call_of_two_fails_where_another_case_shows_both() -> None:
+    lone = call("call_a1", "look_up", ARGUMENTS)
+    for what in ("interleaved", "two calls"):
+        assert isinstance(judged("SK-TOOL-002", _seen(case("SK-TOOL-002", what), *lone)), Fail)
+
+
 # SK-TOOL-003
 
 
@@ -195,7 +201,10 @@ def test_a_call_without_arguments_that_is_dropped_fails() -> None:
     assert judged("SK-TOOL-004", _seen(two, *_two())) == Pass()
     glued = call("call_a1", "look_up", '{"city": "Oslo", "left": 2}')
     assert isinstance(judged("SK-TOOL-004", _seen(two, *glued)), Fail)
-    assert judged("SK-TOOL-004", _seen(two, *_two()[:3])) == Irrelevant()
+    # Its base shows that two calls come out where they come in pieces.
+    assert isinstance(judged("SK-TOOL-004", _seen(two, *_two()[:3])), Fail)
+    alone = _seen(two, *_two()[:3], claims=ONE_AT_A_TIME)
+    assert isinstance(judged("SK-TOOL-004", alone), NotApplicable)
 
 
 def test_a_call_that_is_never_done_is_another_rule() -> None:

@@ -1,16 +1,5 @@
 import pytest
 
-from conformance.tests.handmade import (
-    DIALECTS,
-    OPENAI,
-    case,
-    cases,
-    end,
-    error,
-    judged,
-    said,
-    trace,
-)
 from streamkit.chunks import StreamChunk, ToolCallChunk
 from streamkit_conformance.case import Ask, Case
 from streamkit_conformance.dialects.base import Dialect, Spoken
@@ -21,6 +10,17 @@ from streamkit_conformance.script import Script, Text
 from streamkit_conformance.trace import Trace
 from streamkit_conformance.verdict import IRRELEVANT, PASS, Fail
 from streamkit_conformance.wire import write
+from tests.handmade_traces import (
+    DIALECTS,
+    OPENAI,
+    case,
+    cases,
+    end,
+    error,
+    judged,
+    said,
+    trace,
+)
 
 UNKNOWN = Case(name="live", script=Script(()))
 BY_CASES = ["SK-UNI-001", "SK-UNI-002", "SK-UNI-003", "SK-UNI-005"]

@@ -26,10 +26,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 def make(environment: Environment, wire: str, folder: Path) -> Path:
     """Has a package made in an empty folder, and fills in the address of its service."""
-    made = environment.run(
-        [str(environment.folder / "bin" / "streamkit"), "new", "provider", f"a-{wire}", "--wire", wire],
-        folder,
-    )
+    streamkit = str(environment.folder / "bin" / "streamkit")
+    made = environment.run([streamkit, "new", "provider", f"a-{wire}", "--wire", wire], folder)
     assert made.returncode == 0, made.stdout
     project = folder / f"streamkit-a-{wire}"
     (manifest,) = project.glob("streamkit_*/__init__.py")

@@ -29,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, what, run, add in _COMMANDS:
         command = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
-        command.set_defaults(run=f"{_HERE}.{run}")
+        command.set_defaults(run=run)
         add(command)
     return parser
 
@@ -151,29 +151,29 @@ def _report(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _selftest(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
 _Add = Callable[[argparse.ArgumentParser], None]
 _COMMANDS: Final[tuple[tuple[str, str, str, _Add], ...]] = (
-    ("run", "run the rules over providers", "running:run", _run),
-    ("list", "show all rules", "book:list_rules", _list),
-    ("explain", "show one rule: why it is one, and who breaks it", "book:explain", _explain),
-    ("replay", "play a recording against a provider", "files:replay_file", _replay),
-    ("serve", "play a recording on loopback, for curl", "files:serve", _serve),
+    ("run", "run the rules over providers", f"{_HERE}.running:run", _run),
+    ("list", "show all rules", f"{_HERE}.book:list_rules", _list),
+    (
+        "explain",
+        "show one rule: why it is one, and who breaks it",
+        f"{_HERE}.book:explain",
+        _explain,
+    ),
+    ("replay", "play a recording against a provider", f"{_HERE}.files:replay_file", _replay),
+    ("serve", "play a recording on loopback, for curl", f"{_HERE}.files:serve", _serve),
     (
         "record",
         "record what a real service answers, without its keys",
-        "files:record_file",
+        f"{_HERE}.files:record_file",
         _record,
     ),
-    ("report", "make one matrix of several runs", "files:matrix", _report),
+    ("report", "make one matrix of several runs", f"{_HERE}.files:matrix", _report),
     (
         "certify",
         "write what a run finds into the provider's package",
-        "running:certify_target",
+        f"{_HERE}.running:certify_target",
         _certify,
     ),
-    ("selftest", "show that every rule catches what it must", "selftesting:run", _selftest),
 )

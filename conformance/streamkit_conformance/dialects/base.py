@@ -5,8 +5,8 @@ expectations are the kit's:
 
     class Acme(Dialect):
         framing = NDJSON()
-        losses = frozenset({"tool_fragments"})
-        finish = {"stop": "done", "length": "max_len", "tool_calls": "tool"}
+        losses = frozenset({"reasoning", "refusal", "tools", "usage", "whole"})
+        finish = {"stop": "done", "length": "max_len"}
 
         def record(self, event):
             match event:
@@ -14,6 +14,8 @@ expectations are the kit's:
                     return {"delta": text}
                 case Finish():
                     return {"end": self.finish_word(event)}
+                case ErrorRecord(message):
+                    return {"error": message}
 """
 
 import json
@@ -59,12 +61,16 @@ class Dialect:
     """Writes scripts as one service does.
 
     Attributes:
-        name: What reports call it.
+        name: What reports call it; by default the name of its class.
         framing: How its records become bytes.
         losses: What the wire cannot say; words of `LOSSES`.
         finish: The service's words for the schema's finish reasons; those it lacks are not tried.
         axes: The ways in which the service's records differ, besides those of the framing.
         last_line_may_end_open: A last record without its line end counts.
+        raw_end: For services that speak no HTTP: the bytes with which a request ends. The subject
+            finds the service at the TCP address of `env.base_url`, `tcp://HOST:PORT`; an answer is
+            over when the service closes the connection, if nothing in it said so before. What only
+            HTTP has, such as statuses, is not applicable.
     """
 
     name: str = ""
@@ -73,7 +79,13 @@ class Dialect:
     finish: Mapping[str, str] = {"stop": "stop", "length": "length", "tool_calls": "tool_calls"}
     axes: tuple[Axis, ...] = ()
     last_line_may_end_open: bool = True
+    raw_end: bytes | None = None
     is_wire: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if not cls.name:
+            cls.name = cls.__name__.lower()
 
     def record(self, event: Event) -> Any:
         """What the service sends for one event: JSON values, `Named` ones, or `None` for nothing.

@@ -1,4 +1,4 @@
-"""What a mutant is: a provider that is right but for one decision, and the rules that must see it."""
+"""What a mutant is: a provider right but for one decision, and the rules that must see it."""
 
 import re
 from collections.abc import Callable, Iterable

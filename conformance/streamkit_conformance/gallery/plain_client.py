@@ -1,7 +1,7 @@
 """A stand-alone client over the injected client of httpx, for asyncio, trio and synchronous code.
 
-What it reads with is `plain_reader`; what it asks is `plain_requests`. Here is only the waiting. Like
-the reader it is made to be broken, one method for each decision.
+What it reads with is `plain_reader`; what it asks is `plain_requests`. Here is only the waiting.
+Like the reader it is made to be broken, one method for each decision.
 """
 
 import json
@@ -250,8 +250,10 @@ class PlainStream:
                 await self.response.aclose()
 
     async def unwind(self) -> None:
-        """Ends httpx's own generators, which trio would find unfinished: by a read that is
-        cancelled at once."""
+        """Ends httpx's own generators by a read that is cancelled at once.
+
+        Trio would find them unfinished otherwise.
+        """
         with anyio.CancelScope() as scope:
             scope.cancel()
             try:

@@ -307,11 +307,11 @@ class PlainReader:
 
     def call_id(self, call: Call) -> str:
         """The call's id: the service's own, or one that is made up."""
-        id = call.wire_id
-        if not id or id in self.call_ids:
-            id = self.new_id("call")
-        self.call_ids.add(id)
-        return id
+        chosen = call.wire_id
+        if not chosen or chosen in self.call_ids:
+            chosen = self.new_id("call")
+        self.call_ids.add(chosen)
+        return chosen
 
     def close_call(self, call: Call) -> None:
         """A call's arguments are whole."""
@@ -554,7 +554,7 @@ class PlainReader:
 
     def chunk(self, cls: type[StreamChunk], **fields: Any) -> StreamChunk:
         """A chunk with its envelope."""
-        envelope = {"stream_id": self.stream_id, "index": self.index}
+        envelope: dict[str, Any] = {"stream_id": self.stream_id, "index": self.index}
         return cls(**envelope, elapsed_ms=self.elapsed_ms(), **fields)
 
     def elapsed_ms(self) -> int:

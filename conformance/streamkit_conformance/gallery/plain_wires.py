@@ -148,15 +148,18 @@ class OpenAIReader(PlainReader):
     def tool(self, piece: dict[str, Any], position: int) -> None:
         """A piece of a tool call, or a whole one."""
         function = piece.get("function") or {}
-        id, name = piece.get("id") or None, function.get("name") or ""
-        call = self.call_of(piece.get("index"), position, id, name)
-        call.wire_id = call.wire_id or id
+        wire_id, name = piece.get("id") or None, function.get("name") or ""
+        call = self.call_of(piece.get("index"), position, wire_id, name)
+        call.wire_id = call.wire_id or wire_id
         call.name = call.name or name
         self.piece(call, self.argument_text(function.get("arguments")))
 
     def call_of(self, index: Any, position: int, id: str | None, name: str) -> Call:
-        """The call that a piece belongs to. A name with another id begins another call, also
-        where the index is the same; without index and ids, so does a name after arguments."""
+        """The call that a piece belongs to.
+
+        A name with another id begins another call, also where the index is the same; without index
+        and ids, so does a name after arguments.
+        """
         slot = ("place", position) if index is None else ("index", index)
         call = self.slots.get(slot)
         if call is not None and name:

@@ -156,6 +156,7 @@ class Report:
         started: When it ran, as an ISO date and time.
         took_s: How long it ran, in seconds.
         problems: What the run found to be wrong besides its results; `all_problems` has more.
+        notes: What a reader should know, and nothing is red for.
         rules: What is known of the results' rules; those not given are taken from the rule book.
         is_wire: The subject speaks to a service whose answers the kit wrote.
         is_live: The answers were a real service's.
@@ -182,6 +183,7 @@ class Report:
     started: str = ""
     took_s: float | None = None
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     rules: tuple[RuleFacts, ...] = ()
     is_wire: bool = True
     is_live: bool = False

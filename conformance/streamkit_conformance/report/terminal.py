@@ -77,6 +77,7 @@ def header(report: Report) -> list[tuple[str, str]]:
         ),
         ("started", report.started),
         ("waivers", "; ".join(map(waiver_line, report.waivers)) or "none"),
+        ("notes", " ".join(report.notes)),
     ]
     return [(name, readable(value, lines=False)) for name, value in rows if value.strip()]
 

@@ -33,10 +33,7 @@ GROUPS: Final = (
 )
 
 for _group in GROUPS:
-    try:
-        import_module(f"{__name__}.{_group}")
-    except ModuleNotFoundError:
-        continue
+    import_module(f"{__name__}.{_group}")
 
 
 def all_rules() -> list[Rule]:

@@ -8,7 +8,12 @@ from pydantic_core import from_json
 
 from streamkit_conformance.case import Case
 from streamkit_conformance.expect import CallExpected, expected
-from streamkit_conformance.rules.claims import claim, left_to_claims, said_by
+from streamkit_conformance.rules.claims import (
+    claim,
+    left_to_claims,
+    must_come_out,
+    said_by,
+)
 from streamkit_conformance.script import Event, Finish, Script, ToolArguments, ToolStart
 from streamkit_conformance.trace import CallSeen, Trace
 from streamkit_conformance.verdict import Outcome
@@ -70,7 +75,7 @@ def meaning(text: str) -> str | None:
 
 
 def lone_call(trace: Trace, wanted: Iterable[CallExpected]) -> Outcome | None:
-    """What the claim of parallel calls leaves to a rule where one of several calls came out."""
+    """What a rule says where one of several calls came out whole, and the others not at all."""
     for capability in ("tools", "parallel_tools"):
         if claim(trace, capability) == "no" or not trace.calls:
             return left_to_claims(trace, capability)
@@ -79,8 +84,17 @@ def lone_call(trace: Trace, wanted: Iterable[CallExpected]) -> Outcome | None:
         if any(
             (seen.name, meaning(seen.text)) == (each.name, meaning(each.text)) for each in wanted
         ):
-            return left_to_claims(trace, "parallel_tools")
+            judge = left_to_claims if _is_first(trace) else must_come_out
+            return judge(trace, "parallel_tools")
     return None
+
+
+def _is_first(trace: Trace) -> bool:
+    """Whether no other case shows that several calls come out."""
+    base = trace.case.base
+    if base is None:
+        return bool(trace.case.rules)
+    return "parallel_tools" not in said_by(base.script)
 
 
 def listed(calls: Iterable[CallSeen | CallExpected]) -> str:

@@ -94,16 +94,18 @@ def claims_are_kept(trace: Trace) -> Outcome:
         if capability in asked and is_refused(trace):
             return Fail(f"{name} is claimed, and a request for it is refused", "sent", _why(trace))
         if capability in said and not came_out(trace, capability):
-            if _came_out_as_other(trace, capability):
+            if _is_misread(trace, capability):
                 return IRRELEVANT
             return Fail(f"{name} is claimed, and nothing of it comes out", name, _kinds(trace))
     return PASS
 
 
-def _came_out_as_other(trace: Trace, capability: str) -> bool:
-    """It is there and in the wrong place: the rules about its content speak of that."""
+def _is_misread(trace: Trace, capability: str) -> bool:
+    """It is there and read wrongly: the rules about its content speak of that."""
     if capability == "reasoning":
         return swaps_reasoning(trace) is not None
+    if capability == "usage":
+        return trace.end is None  # the record broke the stream: SK-USE-003 speaks of that
     if capability == "parallel_tools" and trace.calls:
         wanted = expected(trace.case.script, losses=trace.dialect.losses).calls
         return len(trace.calls[0].text) > max(len(each.text) for each in wanted)

@@ -8,6 +8,7 @@ from streamkit.chunks import EndChunk, ErrorChunk
 from streamkit_conformance.axes import PLAIN
 from streamkit_conformance.case import Case
 from streamkit_conformance.cuts import BYTES, WHOLE, Cut
+from streamkit_conformance.expect import expected
 from streamkit_conformance.framing.sse import SENTINEL
 from streamkit_conformance.rules.neutral import (
     NEUTRAL,
@@ -162,11 +163,20 @@ def the_last_line_counts(trace: Trace) -> Outcome:
     if not is_known(trace):
         return IRRELEVANT
     if trace.dialect.last_line_may_end_open or not _ends_open(trace):
-        return said_otherwise(trace) or PASS
+        return said_otherwise(trace) or _finish_is_lost(trace) or PASS
     got = trace.error.error.kind if trace.error is not None else "no error"
     if got == "truncated":
         return PASS
     return Fail("an answer whose last line was cut is taken for whole", "error (truncated)", got)
+
+
+def _finish_is_lost(trace: Trace) -> Fail | None:
+    """The last record may hold nothing but the reason: without it an answer is whole by chance."""
+    wanted = expected(trace.case.script, losses=trace.dialect.losses).finish
+    got = None if trace.end is None else trace.end.finish_reason
+    if got == wanted:
+        return None
+    return Fail("the last record is lost, and the finish reason with it", str(wanted), str(got))
 
 
 def _ends_open(trace: Trace) -> bool:

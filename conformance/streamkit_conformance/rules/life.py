@@ -331,7 +331,6 @@ def _empty_cases(plan: Plan) -> Iterator[Case]:
     yield tried(rule_id, "nothing", Script((Finish(),)))
     yield tried(rule_id, "nothing-with-usage", Script((Tokens(7, 0), Finish())))
     yield tried(rule_id, "nothing-for-length", Script((Finish("length"),)))
-    yield tried(rule_id, "white-space", script_of(" "))
     yield tried(rule_id, "refusal", Script((Text("alpha", refusal=True), Finish())))
     if plan.claims.get("reasoning") == "yes":
         yield tried(rule_id, "reasoning", Script((Reasoning("alpha"), Finish())))

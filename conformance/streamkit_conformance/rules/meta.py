@@ -16,6 +16,7 @@ from streamkit.chunks import (
 )
 from streamkit_conformance.axes import PLAIN
 from streamkit_conformance.dialects.base import Dialect
+from streamkit_conformance.expect import expected
 from streamkit_conformance.framing.base import Named
 from streamkit_conformance.rules.neutral import NO_WIRE, is_known, of_each_stream
 from streamkit_conformance.rules.registry import rule
@@ -99,8 +100,11 @@ def the_raw_word_is_kept(trace: Trace) -> Outcome:
     is_read = trace.case.consumer.kind == "read_all"
     if trace.end is None or not said or not is_read or not is_known(trace):
         return IRRELEVANT
-    if any(each.rule == "SK-LIFE-006" for each in trace.case.style.changed(trace.dialect.all_axes)):
-        return IRRELEVANT  # the word was left out
+    axes = trace.case.style.changed(trace.dialect.all_axes)
+    if any(each.rule in ("SK-LIFE-006", "SK-FRAME-005") for each in axes):
+        return IRRELEVANT  # the word was left out, or stands in a last line that is open
+    if trace.runs != list(expected(trace.case.script, losses=trace.dialect.losses).runs):
+        return IRRELEVANT  # the answer was lost before its end
     wanted = trace.dialect.finish_word(said[-1])
     got = trace.end.raw_finish_reason
     if got == wanted:
@@ -192,11 +196,17 @@ def partial_says_what_was_shown(trace: Trace) -> Outcome:
         return NO_WIRE  # nothing can break
     if trace.error is None or any(isinstance(each, ResetChunk) for each in trace.chunks):
         return IRRELEVANT
-    was_shown = any(isinstance(each, _SAID) for each in trace.chunks)
+    was_shown = any(_says_something(each) for each in trace.chunks)
     if trace.error.partial == was_shown:
         return PASS
     wanted = "something of the answer was shown" if was_shown else "nothing was shown"
     return Fail(f"partial is {trace.error.partial}, but {wanted}", str(was_shown), "the contrary")
+
+
+def _says_something(chunk: StreamChunk) -> bool:
+    """Whether a chunk shows something; that none is empty is SK-CONT-002's."""
+    is_empty = isinstance(chunk, ContentChunk) and not chunk.content
+    return isinstance(chunk, _SAID) and not is_empty
 
 
 @rule(

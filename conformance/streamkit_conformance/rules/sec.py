@@ -11,7 +11,7 @@ from streamkit_conformance.case import CANARY, Case
 from streamkit_conformance.rules.failures import SHORT, broken_off, case_of, fault_of, looked_at
 from streamkit_conformance.rules.registry import Plan, rule
 from streamkit_conformance.trace import SentRequest, Trace
-from streamkit_conformance.verdict import IRRELEVANT, PASS, Fail, Outcome
+from streamkit_conformance.verdict import IRRELEVANT, PASS, Fail, NotApplicable, Outcome
 
 #: What is raised for a chunk that holds more than data, or is none.
 _UNWRITABLE: Final = (AttributeError, TypeError, ValueError, pickle.PicklingError)
@@ -104,6 +104,8 @@ def _echo_is_hidden(trace: Trace) -> Outcome:
     is_live=True,
 )
 def _only_in_headers(trace: Trace) -> Outcome:
+    if not trace.dialect.is_wire:
+        return NotApplicable("the subject has no wire")
     if not trace.requests:
         return IRRELEVANT
     places = [

@@ -177,8 +177,10 @@ def _detail_cases(plan: Plan) -> Iterator[Case]:
     counts = _base("SK-USE-004")
     yield _told("SK-USE-004", "reasoning", Tokens(4711, 137, reasoning=61), base=counts)
     yield _told("SK-USE-004", "cached", Tokens(4711, 137, cache_read=1024), base=counts)
-    both = Tokens(4711, 137, reasoning=0, cache_read=0)
-    yield _told("SK-USE-004", "zeros", both, base=counts)
+    # A zero that is lost everywhere is the matter of SK-USE-001.
+    zero = _told("SK-USE-004", "zero counts", Tokens(4711, 0)).with_(rules=frozenset())
+    zeros = Tokens(4711, 0, reasoning=0, cache_read=0)
+    yield _told("SK-USE-004", "zeros", zeros, base=zero)
 
 
 @rule(

@@ -29,7 +29,7 @@ def streamkit_providers() -> list[ProviderSpec]:
             # Its chat completions count reasoning tokens and never show the reasoning.
             capabilities=Capabilities.of(
                 yes="tools parallel_tools usage json_schema list_models non_stream",
-                no="reasoning running_usage prefill documents",
+                no="running_usage prefill documents",
             ),
             distribution="streamkit-openai",
             options=("organization", "project"),

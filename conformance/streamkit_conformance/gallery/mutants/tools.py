@@ -98,7 +98,9 @@ class FirstCallOfARecord(OllamaReader):
         super().record(record)
 
 
-@mutant(kills={"SK-TOOL-005"}, why="An answer that breaks off closes its calls as if they were whole.")
+@mutant(
+    kills={"SK-TOOL-005"}, why="An answer that breaks off closes its calls as if they were whole."
+)
 class ClosesBrokenCalls(OpenAIReader):
     def fail(self, error: Broken) -> None:
         for call in self.calls if not self.is_over else []:
@@ -116,7 +118,9 @@ class MendsArguments(OpenAIReader):
             return {}
 
 
-@mutant(kills={"SK-TOOL-006"}, why="A call whose arguments do not parse ends the stream in an error.")
+@mutant(
+    kills={"SK-TOOL-006"}, why="A call whose arguments do not parse ends the stream in an error."
+)
 class InvalidArgumentsBreak(OpenAIReader):
     def arguments(self, text: str) -> Any:
         try:
@@ -250,5 +254,3 @@ class ReasoningLost(OpenAIReader):
 class CallsLost(OllamaReader):
     def tool(self, entry: dict[str, Any]) -> None:
         self.has_spoken = True
-
-
