@@ -148,6 +148,13 @@ LOOKED = case("SK-SEC-001", "whole")
 PLAIN = case("SK-MID-001", "none")
 
 
+def _noted() -> Exception:
+    """A note stands in the traceback alone."""
+    error = RuntimeError("no connection")
+    error.add_note(f"headers: {CANARY}")
+    return error
+
+
 def _with_cause() -> Exception:
     try:
         try:
@@ -166,6 +173,7 @@ def _with_cause() -> Exception:
         {"raised": RuntimeError(CANARY)},
         {"refused": RuntimeError(CANARY)},
         {"raised": _with_cause()},
+        {"raised": _noted()},
         {"raised": ExceptionGroup("two", [_with_cause()])},
     ],
 )
