@@ -130,12 +130,16 @@ def expected(script: Script, *, losses: frozenset[str] = frozenset()) -> Expecte
     )
 
 
-def mismatches(trace: Trace) -> list[Fail]:
+def mismatches(trace: Trace, *, silent: frozenset[str] = frozenset()) -> list[Fail]:
     """Every way in which what came out differs from what the script says; none when it is exact.
 
     An answer that broke off may lack what had not been shown when it did; it may never hold more.
+
+    Args:
+        trace: What was seen.
+        silent: What the subject need not show, in the words of the dialects' losses.
     """
-    wanted = expected(trace.case.script, losses=trace.dialect.losses)
+    wanted = expected(trace.case.script, losses=trace.dialect.losses | silent)
     found: list[Fail | None] = [
         _raised(trace),
         _runs_differ(trace, wanted),
@@ -146,9 +150,9 @@ def mismatches(trace: Trace) -> list[Fail]:
     return [each for each in found if each is not None]
 
 
-def first_mismatch(trace: Trace) -> Fail | None:
+def first_mismatch(trace: Trace, *, silent: frozenset[str] = frozenset()) -> Fail | None:
     """The first of `mismatches`."""
-    return next(iter(mismatches(trace)), None)
+    return next(iter(mismatches(trace, silent=silent)), None)
 
 
 def _raised(trace: Trace) -> Fail | None:

@@ -12,6 +12,7 @@ from streamkit_conformance.case import Backend, Case
 from streamkit_conformance.causes import causes
 from streamkit_conformance.corpus import can_play
 from streamkit_conformance.expect import first_mismatch
+from streamkit_conformance.rules.claims import came_out, claim
 from streamkit_conformance.strategies.cases import cases
 from streamkit_conformance.trace import Trace
 from streamkit_conformance.verdict import Fail
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["explore"]
 
+#: What a subject may claim that an answer holds; losses of dialects have the same names.
+_CLAIMED: Final = ("reasoning", "tools", "usage")
 #: Where nothing that is taken away mends an answer that came out wrong.
 _OTHERWISE: Final = "SK-CONT-001"
 
@@ -58,7 +61,7 @@ def explore(run: "Run", backend: Backend, examples: int) -> dict[str, tuple[Trac
             outcome = rule.judge(trace)
             if isinstance(outcome, Fail):
                 raise _class(classes, rule.id)(trace, outcome)
-        fail = first_mismatch(trace)
+        fail = _mismatch(trace)
         if fail is None:
             return
         owner = _owner(run, trace)
@@ -86,11 +89,19 @@ def explore(run: "Run", backend: Backend, examples: int) -> dict[str, tuple[Trac
     return found
 
 
+def _mismatch(trace: Trace) -> Fail | None:
+    """What came out wrong; of what the subject does not claim, nothing need come out at all."""
+    silent = {
+        each for each in _CLAIMED if claim(trace, each) != "yes" and not came_out(trace, each)
+    }
+    return first_mismatch(trace, silent=frozenset(silent))
+
+
 def _owner(run: "Run", trace: Trace) -> str:
     """The rule that an answer that came out wrong breaks."""
 
     def fails(case: Case) -> bool:
-        return first_mismatch(run.play(case, trace.backend)) is not None
+        return _mismatch(run.play(case, trace.backend)) is not None
 
     found = causes(trace.case, run.target.dialect, fails)
     return next((each.rule for each in found if each.rule is not None), _OTHERWISE)

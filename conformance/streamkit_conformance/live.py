@@ -18,11 +18,12 @@ from streamkit_conformance.case import BACKENDS, CANARY, Ask, Backend, Case, Con
 from streamkit_conformance.cuts import BYTES, WHOLE
 from streamkit_conformance.drift import drift
 from streamkit_conformance.output import version_of, version_of_distribution
-from streamkit_conformance.play import Player, Stage
+from streamkit_conformance.play import Player
 from streamkit_conformance.report.report import Failure, Report, RuleResult
 from streamkit_conformance.rules import all_rules
 from streamkit_conformance.rules.registry import CURRENT, Rule
 from streamkit_conformance.script import Script
+from streamkit_conformance.stage import Stage
 from streamkit_conformance.subject import Made, model_of, name_of
 from streamkit_conformance.target import Conformance, TargetError
 from streamkit_conformance.trace import Trace
