@@ -54,7 +54,7 @@ BOM: Final = Axis("bom", "BYTE ORDER MARK", (False, True), "SK-FRAME-006")
 SENTINEL: Final = Axis("sentinel", "SENTINEL", ("sent", "absent"), "SK-TRUNC-003")
 #: What stands behind the sentinel: nothing, the sentinel again, the last record again.
 AFTER_SENTINEL: Final = Axis(
-    "after_sentinel", "BEHIND THE SENTINEL", ("nothing", "sentinel", "record"), "SK-TRUNC-005"
+    "after_sentinel", "BEHIND THE SENTINEL", ("nothing", "sentinel", "record"), "SK-LIFE-003"
 )
 
 _NEWLINES: Final = ("\r", "\r\n", "\n")
