@@ -109,10 +109,17 @@ def pool_of(client: Any) -> list[str]:
 
 
 def client_sockets(server: LoopbackServer) -> int:
-    """Sockets of this process that are connected to the server."""
+    """Sockets of this process that are connected to the server.
+
+    Told by both of their ends: the server's port alone may be that of an earlier one, to which some
+    other test's client still holds a connection.
+    """
     port = int(server.url.rpartition(":")[2])
-    peers = [each.raddr for each in psutil.Process().net_connections("tcp")]
-    return [getattr(peer, "port", None) for peer in peers].count(port)
+    ends = {(each.client_port, port) for each in server.connections}
+    ours = psutil.Process().net_connections("tcp")
+    # One that only listens has no other end.
+    pairs = [(getattr(each.laddr, "port", 0), getattr(each.raddr, "port", 0)) for each in ours]
+    return sum(each in ends for each in pairs)
 
 
 _OF_CLIENTS = frozenset({"httpcore", "httpcore2", "httpx", "httpx2"})

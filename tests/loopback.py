@@ -50,10 +50,12 @@ class Connection:
     """What the server saw of one connection.
 
     Attributes:
+        client_port: The port of the client's end.
         requests: Head and body of each request, as they came.
         gone: Set when the client has closed its side.
     """
 
+    client_port: int = 0
     requests: list[bytes] = field(default_factory=list)
     gone: threading.Event = field(default_factory=threading.Event)
 
@@ -98,10 +100,10 @@ class LoopbackServer:
     def _accept(self) -> None:
         while True:
             try:
-                peer, _ = self._listener.accept()
+                peer, (_, client_port) = self._listener.accept()
             except OSError:
                 return
-            connection = Connection()
+            connection = Connection(client_port)
             self.connections.append(connection)
             with self._lock:
                 self._sockets.add(peer)
